@@ -1,0 +1,1 @@
+"""AIOps automates machines: telemetry in, findings, incidents, diagnoses, remedies out."""

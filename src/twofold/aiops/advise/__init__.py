@@ -1,0 +1,1 @@
+"""What to automate and what to right-size."""

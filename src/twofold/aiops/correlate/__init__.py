@@ -1,0 +1,1 @@
+"""Findings and outside alerts to alerts, alerts to incidents."""

@@ -1,0 +1,1 @@
+"""Detectors: columns in, findings out. No web, SQL or ML framework here."""

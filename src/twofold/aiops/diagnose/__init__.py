@@ -1,0 +1,1 @@
+"""Incidents to ranked suspects with cited evidence."""

@@ -1,0 +1,1 @@
+"""Receivers: bytes of a protocol in, checked columns out, durable before the answer."""

@@ -1,0 +1,1 @@
+"""Runbooks: proposal, approval, durable execution, verification; notices."""

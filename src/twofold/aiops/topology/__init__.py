@@ -1,0 +1,1 @@
+"""What depends on what, learnt from traces, resources and model lineage."""

@@ -1,0 +1,1 @@
+"""REST, thin: parse, authorise, call, map errors."""

@@ -1,0 +1,1 @@
+"""How work moves: stages over journal partitions, checkpoints, bounded queues, and the durable workflow engine."""

@@ -1,0 +1,45 @@
+"""The one contract of every stage between the journal and the ledger.
+
+A stage takes items of the types it accepts and gives back new items; it never calls another
+stage. It knows event time and the partition's watermark only, never the wall clock, so live,
+replay and backtest are the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+State = Mapping[str, "npt.NDArray[np.generic] | bytes"]
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One step of a pipeline over one partition and lane.
+
+    Attributes:
+        name: Unique in the pipeline; names its checkpoint.
+        accepts: Item types handed to `process`; subclasses match.
+    """
+
+    name: ClassVar[str]
+    accepts: ClassVar[tuple[type, ...]]
+
+    def process(self, items: Sequence[object]) -> Sequence[object]:
+        """Take items in order; return new ones, with deterministic ids. Inputs are never changed."""
+        ...
+
+    def advance(self, watermark_ns: int) -> Sequence[object]:
+        """Event time is complete up to the watermark: fire timers, close windows. Called after `process`; never goes back."""
+        ...
+
+    def snapshot(self) -> State:
+        """Everything needed to go on after a restart, as arrays and bytes (JSON, never pickle)."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take back what `snapshot` gave. Raises `Corrupt` when it does not fit this version."""
+        ...

@@ -1,0 +1,1 @@
+"""The five places where the two loops meet, a file each."""

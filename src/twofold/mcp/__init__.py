@@ -1,0 +1,1 @@
+"""The API's calls for agents, read-only by default."""

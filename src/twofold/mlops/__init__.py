@@ -1,0 +1,1 @@
+"""MLOps standardises the process by which models reach and stay in production."""

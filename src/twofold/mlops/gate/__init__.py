@@ -1,0 +1,1 @@
+"""Tests that a version must pass before it may be released."""

@@ -1,0 +1,1 @@
+"""Readiness, risk and the audit chain."""

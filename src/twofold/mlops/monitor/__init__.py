@@ -1,0 +1,1 @@
+"""Drift and quality of deployed models, as series."""

@@ -1,0 +1,1 @@
+"""Environments and resources that training and serving need."""

@@ -1,0 +1,1 @@
+"""The append-only release ledger: shadow, canary, live, rolled back."""

@@ -1,0 +1,1 @@
+"""Reproducible training of a project in a process of its own."""

@@ -1,0 +1,61 @@
+"""The journal's unit: one durable batch of one kind, tenant and lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from twofold.records.entity import DEFAULT_TENANT
+
+
+class FrameKind(IntEnum):
+    """What a frame's payload holds. Numbers are stored: never reuse one."""
+
+    SERIES = 1  # JSON array of series definitions; precedes the first samples that use them
+    SAMPLES = 2  # Arrow IPC stream, schema columns.SAMPLES
+    LOGS = 3  # Arrow IPC stream, schema columns.LOGS
+    SPANS = 4  # Arrow IPC stream, schema columns.SPANS
+    EVENTS = 5  # JSON array of events
+    PREDICTIONS = 6  # Arrow IPC stream, schema columns.PREDICTIONS
+    TICK = 7  # empty: the receivers' clock, so that timers fire when telemetry stops
+
+
+class Lane(IntEnum):
+    """Live telemetry, or history sent later: any age accepted, no notices, no actions."""
+
+    LIVE = 0
+    BACKFILL = 1
+
+
+class Source(IntEnum):
+    """Received from outside, or derived by a stage (and then skipped by that stage on replay)."""
+
+    RECEIVED = 0
+    DERIVED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One durable batch.
+
+    Attributes:
+        time_ns: Receive time for received frames (wall clock of the receiver); end of the window for derived ones.
+        rows: Rows in the payload, for conservation counts without decoding.
+    """
+
+    kind: FrameKind
+    payload: bytes
+    time_ns: int
+    rows: int
+    tenant: str = DEFAULT_TENANT
+    lane: Lane = Lane.LIVE
+    source: Source = Source.RECEIVED
+    partition: int = 0
+
+
+class Position(NamedTuple):
+    """Where a frame stands: (segment, byte offset) in one partition. Ordered."""
+
+    segment: int
+    offset: int

@@ -1,0 +1,1 @@
+"""Running statistics and vectorised kernels; no I/O."""

@@ -1,0 +1,78 @@
+"""Telemetry tables: samples, logs, spans, predictions. Written from the journal, read by SQL over tables and hot window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import pyarrow as pa
+
+from twofold.records.frame import Frame, Position
+
+
+class Table(StrEnum):
+    """The tables of the history; schemas in `records.columns`, plus `tenant` and `lane`."""
+
+    SAMPLES = "samples"
+    LOGS = "logs"
+    SPANS = "spans"
+    PREDICTIONS = "predictions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStatus:
+    """Size of one table."""
+
+    rows: int
+    files: int
+    size_bytes: int
+    version: int
+
+
+class History(Protocol):
+    """Versioned telemetry tables behind a hot window in memory."""
+
+    def append(self, partition: int, frames: Sequence[tuple[Position, Frame]]) -> None:
+        """Take frames in journal order into the hot window; frames already written (by position) are skipped.
+
+        Derived frames are kept once per window: one whose `time_ns` is not past the partition's
+        derived high-water mark is skipped and counted as duplicate.
+        """
+        ...
+
+    def flush(self) -> Mapping[int, Position]:
+        """Write the hot window to the tables, synced, exactly once; returns per partition what may be committed."""
+        ...
+
+    def samples(self, sids: Sequence[int], start_ns: int, end_ns: int, *, tenant: str, step_ns: int = 0) -> pa.Table:
+        """Samples of the series in [start_ns, end_ns), sorted by (sid, time_ns), one per (sid, time_ns).
+
+        With `step_ns` > 0: one row per sid and step, columns sid, time_ns (start of the step), min, mean, max, count.
+        """
+        ...
+
+    def query(self, sql: str, *, tenant: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Read-only SQL over the views `samples`, `logs`, `spans`, `predictions`, limited to the tenant, as of now."""
+        ...
+
+    def pin(self, table: Table) -> str:
+        """A reference to the table as it stands (`delta:<table>@<version>`), kept readable until released."""
+        ...
+
+    def pinned(self, reference: str, sql: str, *, tenant: str) -> pa.Table:
+        """`query` over one pinned table version."""
+        ...
+
+    def status(self) -> Mapping[Table, TableStatus]:
+        """Sizes of the tables."""
+        ...
+
+    def compact(self) -> int:
+        """Rewrite small files of past time windows sorted; returns files removed."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release."""
+        ...

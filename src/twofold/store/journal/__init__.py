@@ -1,0 +1,63 @@
+"""The durable log of accepted telemetry. A 2xx answer means: appended here and synced (promise P1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from twofold.records.frame import Frame, Position
+
+
+class Journal(Protocol):
+    """An append-only log of frames in partitions.
+
+    Engines: `segments` (files on this machine). Beyond one machine the same three verbs
+    (append, read from a position, commit) stand over NATS JetStream or Kafka.
+    """
+
+    def append(self, frames: Sequence[Frame]) -> Sequence[Position]:
+        """Write all frames and return once they survive power loss. Callable from many threads (group commit).
+
+        Returns the position after each frame. Either all frames of the call are durable or it raises.
+
+        Raises:
+            StorageFull: No space; nothing of this call is kept.
+            Unavailable: The device failed to sync; the journal is read-only from then on.
+            Overloaded: More unread bytes than the limit allows.
+        """
+        ...
+
+    def read(self, partition: int, start: Position, limit: int = 256) -> Sequence[tuple[Position, Frame]]:
+        """Up to `limit` durable frames at or after `start`, each with the position after it. Empty at the end.
+
+        Raises:
+            Corrupt: A frame inside a sealed segment fails its CRC (a torn tail is not corruption).
+        """
+        ...
+
+    def wait(self, partition: int, start: Position, timeout_s: float) -> bool:
+        """Block until a durable frame stands at or after `start`; False on timeout or close."""
+        ...
+
+    def commit(self, consumer: str, partition: int, position: Position) -> None:
+        """Durably note that `consumer` needs nothing before `position`. Segments that nobody needs are deleted."""
+        ...
+
+    def committed(self, consumer: str, partition: int) -> Position:
+        """The consumer's last committed position, or the oldest kept one."""
+        ...
+
+    def partitions(self) -> range:
+        """The partition numbers."""
+        ...
+
+    def close(self) -> None:
+        """Sync and release files."""
+        ...
+
+
+def batches(journal: Journal, partition: int, start: Position) -> Iterator[tuple[Position, Frame]]:
+    """All durable frames from `start` to the present end."""
+    while found := journal.read(partition, start):
+        yield from found
+        start = found[-1][0]
