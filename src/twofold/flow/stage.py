@@ -33,7 +33,7 @@ class Stage(Protocol):
         ...
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
-        """Event time is complete up to the watermark: fire timers, close windows. Called after `process`; never goes back."""
+        """Event time is complete up to the watermark: fire timers, close windows. Never goes back."""
         ...
 
     def snapshot(self) -> State:

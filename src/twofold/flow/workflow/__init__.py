@@ -14,7 +14,11 @@ Json = Any
 
 
 class StepInterrupted(Exception):  # noqa: N818 - it is an outcome that workflows catch, not an error of theirs
-    """A step that is not idempotent was cut off by a crash: its effect is unknown."""
+    """A step that is not idempotent was cut off by a crash or a timeout: its effect is unknown."""
+
+
+class StepFailed(Exception):  # noqa: N818 - as above
+    """A step raised; the message is kept and replayed."""
 
 
 class Context(Protocol):
@@ -26,7 +30,8 @@ class Context(Protocol):
         """Run `call` once and record its JSON result; on replay return the record.
 
         Raises:
-            StepInterrupted: A crash cut this step off and it is not idempotent.
+            StepFailed: `call` raised, now or before a crash.
+            StepInterrupted: A crash or the timeout cut this step off and it is not idempotent.
         """
         ...
 
@@ -62,7 +67,12 @@ class Workflows(Protocol):
         ...
 
     def result(self, workflow_id: str, timeout_s: float) -> Json:
-        """Wait for the result. Raises `Unavailable` on timeout."""
+        """Wait for the result.
+
+        Raises:
+            StepFailed: The workflow itself raised.
+            Unavailable: It did not end in time.
+        """
         ...
 
     def close(self) -> None:
