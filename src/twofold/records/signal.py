@@ -1,0 +1,117 @@
+"""What a metric's name says: its kind of signal, which way is bad, and plain words for it.
+
+Grouping and ranking treat latency, errors, traffic, saturation and drift differently, whatever
+the metric is called. The rules read OpenTelemetry and Prometheus names; a name that no rule knows is `OTHER`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+from twofold.records.finding import Direction
+
+
+class Signal(StrEnum):
+    """Kinds of signals, after the four golden signals plus what models add."""
+
+    AVAILABILITY = "availability"
+    ERRORS = "errors"
+    LATENCY = "latency"
+    TRAFFIC = "traffic"
+    DRIFT = "drift"
+    CPU = "cpu"
+    MEMORY = "memory"
+    DISK = "disk"
+    QUEUE = "queue"
+    NETWORK = "network"
+    OTHER = "other"
+
+
+_RULES: Final = tuple(
+    (signal, re.compile(pattern))
+    for signal, pattern in (
+        (Signal.AVAILABILITY, r"^up$|(^|[._])(available|availability|health|healthy|probe_success)($|[._])"),
+        (Signal.DRIFT, r"(^|[._])(psi|drift|quality|prediction\.mean|missing_ratio)($|[._])"),
+        (Signal.ERRORS, r"error|fail|exception|5xx|fault|timeout|abort|panic"),
+        (Signal.LATENCY, r"duration|latency|response_time|elapsed|(^|[._])(lat|p50|p90|p95|p99)($|[._\d])"),
+        (Signal.QUEUE, r"queue|backlog|(^|[._])lag($|[._])|pending|depth|in_flight|inflight"),
+        (Signal.DISK, r"disk|filesystem|(^|[._])fs($|[._])|volume|inode"),
+        (Signal.MEMORY, r"memory|(^|[._])(mem|rss|heap|pss)($|[._])|(^|[._])gc($|[._])"),
+        (Signal.CPU, r"cpu|load_?average|(^|[._])load\d+$|throttl"),
+        (Signal.NETWORK, r"network|(^|[._])net(rx|tx)?($|[._])|socket|tcp|packet"),
+        (Signal.TRAFFIC, r"(^|[._])(rate|requests?|calls?|throughput|ops|rps|qps|load|count|orders|messages)($|[._])"),
+    )
+)
+_QUANTILE: Final = re.compile(r"[._](p\d{2,3}|max|avg|mean)$")
+_WORDS: Final = {
+    Signal.AVAILABILITY: "availability",
+    Signal.ERRORS: "error ratio",
+    Signal.LATENCY: "latency",
+    Signal.TRAFFIC: "request rate",
+    Signal.DRIFT: "drift",
+    Signal.CPU: "CPU",
+    Signal.MEMORY: "memory",
+    Signal.DISK: "disk use",
+    Signal.QUEUE: "queue length",
+    Signal.NETWORK: "network",
+}
+_SPECIAL: Final = {
+    "log.error_rate": "error log rate",
+    "model.drift.psi": "input drift",
+    "model.output.psi": "output drift",
+    "model.prediction.mean": "mean prediction",
+    "up": "reachability",
+}
+
+
+@cache
+def signal_of(metric: str) -> Signal:
+    """The kind of signal that a metric's name tells.
+
+    >>> signal_of("span.duration.p95"), signal_of("process.memory.usage")
+    (<Signal.LATENCY: 'latency'>, <Signal.MEMORY: 'memory'>)
+    """
+    name = metric.lower()
+    return next((signal for signal, rule in _RULES if rule.search(name)), Signal.OTHER)
+
+
+def stem(metric: str) -> str:
+    """The metric without its quantile or aggregate: p50, p95 and p99 of one thing are one problem.
+
+    >>> stem("span.duration.p95"), stem("up")
+    ('span.duration', 'up')
+    """
+    return _QUANTILE.sub("", metric)
+
+
+def harmful(metric: str, direction: Direction) -> bool:
+    """Whether leaving the band this way may hurt. Faster, fewer errors or less use never opens an incident.
+
+    >>> harmful("span.duration.p95", Direction.DOWN), harmful("up", Direction.DOWN)
+    (False, True)
+    """
+    if direction is Direction.ABSENT:
+        return True
+    signal = signal_of(metric)
+    if signal is Signal.AVAILABILITY:
+        return direction is Direction.DOWN
+    if signal in (Signal.TRAFFIC, Signal.OTHER) or metric.endswith("prediction.mean"):
+        return True
+    return direction is Direction.UP
+
+
+def plain(metric: str) -> str:
+    """Plain words for a metric in a title.
+
+    >>> plain("span.duration.p95"), plain("process.cpu.utilization"), plain("jvm.threads")
+    ('p95 latency', 'CPU', 'jvm.threads')
+    """
+    if metric in _SPECIAL:
+        return _SPECIAL[metric]
+    signal = signal_of(metric)
+    words = _WORDS.get(signal, metric)
+    quantile = re.search(r"\.(p\d{2,3})$", metric)
+    return f"{quantile[1]} {words}" if quantile else words
