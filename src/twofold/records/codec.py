@@ -6,17 +6,18 @@ Times become RFC 3339 UTC text, enums their value, tuples lists, mappings object
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from twofold.errors import DecodeError
 
 R = TypeVar("R")
 Json = Any
+_Plan = dict[str, tuple[bool, Callable[[Json], Any]]]
+_PLANS: Final[dict[type, _Plan]] = {}
 
 
 def to_json(value: object) -> Json:
@@ -49,9 +50,8 @@ def from_json(kind: type[R], data: Json) -> R:
     """
     if not isinstance(data, Mapping):
         raise DecodeError(f"{kind.__name__} is {type(data).__name__}, must be an object", kind=kind.__name__)
-    named: Hashable = kind  # a type is hashable; checkers look at its instances
     values = {}
-    for name, (required, read) in _plan(named).items():
+    for name, (required, read) in _plan(kind).items():
         if name in data:
             try:
                 values[name] = read(data[name])
@@ -73,13 +73,14 @@ def _time(value: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-@cache
-def _plan(kind: Any) -> dict[str, tuple[bool, Callable[[Json], Any]]]:
-    hints = get_type_hints(kind)
-    return {
-        field.name: (field.default is MISSING and field.default_factory is MISSING, _reader(hints[field.name]))
-        for field in fields(kind)
-    }
+def _plan(kind: type) -> _Plan:
+    if kind not in _PLANS:
+        hints = get_type_hints(kind)
+        _PLANS[kind] = {
+            field.name: (field.default is MISSING and field.default_factory is MISSING, _reader(hints[field.name]))
+            for field in fields(kind)
+        }
+    return _PLANS[kind]
 
 
 def _reader(hint: Any) -> Callable[[Json], Any]:
