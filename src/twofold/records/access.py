@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route may ask for. `PUBLIC` and `LOOPBACK` are declared like any other, so that nothing is open by omission."""
+    """What a route may ask for. `PUBLIC` is declared like any other, so that nothing is open by omission."""
 
     PUBLIC = "public"
     SEND = "telemetry:send"
@@ -77,4 +77,15 @@ class Audit:
     previous_sha256: str
     sha256: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    tenant: str = DEFAULT_TENANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One switch that people turn while Twofold runs, such as `kill-switch`; every process reads it from the ledger."""
+
+    id: str
+    value: str
+    changed: datetime
+    author: str
     tenant: str = DEFAULT_TENANT

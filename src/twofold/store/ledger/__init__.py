@@ -16,7 +16,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One write, for those who follow the ledger (live pages, the data plane)."""
+    """The newest write of one record, for those who follow the ledger (live pages, the data plane).
+
+    The feed keeps one line a record: a later write moves it to the end. So the feed stays as small
+    as the ledger, and who reads it from any point on meets every record that changed since.
+    """
 
     seq: int
     table: str
@@ -53,14 +57,22 @@ class Ledger(Protocol):
         after: str = "",
         newest_first: bool = True,
     ) -> Sequence[R]:
-        """Records by key columns (a list value means any of), by the table's time column, in its order.
+        """Records by key columns (a list value means any of) and time in [since, until), in the order of time.
 
         `after`: id of the last record of the previous page.
         """
         ...
 
-    def count(self, kind: type[object], *, tenant: str, where: dict[str, Any] | None = None) -> int:
-        """How many records match."""
+    def count(
+        self,
+        kind: type[object],
+        *,
+        tenant: str,
+        where: dict[str, Any] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """How many records match; `since` and `until` as in `find`."""
         ...
 
     def update(self, kind: type[R], key: str, change: Callable[[R], R], *, tenant: str) -> R:
