@@ -1,0 +1,218 @@
+"""Drives the pipelines of one partition from the journal: decode, push, hand to the sink, checkpoint.
+
+After a crash it starts from the checkpoint and reads the same frames again. Stages give the same
+ids, the sink writes them again, nothing changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from twofold.errors import TwofoldError
+from twofold.flow import checkpoint
+from twofold.flow.checkpoint import Key
+from twofold.flow.pipeline import Pipeline
+from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
+from twofold.store.blobs import Blobs
+from twofold.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+CONSUMER: Final = "pipeline"
+Decode = Callable[[Frame], tuple[Sequence[object], int]]
+"""A frame's items and the newest event time among them (0 without any)."""
+Build = Callable[[str, Lane], Pipeline]
+"""A new pipeline for a tenant and lane."""
+
+
+class Sink(Protocol):
+    """Takes what stages made."""
+
+    def write(self, made: Sequence[object], *, tenant: str, lane: Lane) -> None:
+        """Write durably and idempotently. Raises `Transient` errors to be tried again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerConfig:
+    """How a partition is driven.
+
+    Attributes:
+        checkpoint_s: Longest time between checkpoints, and so the longest replay after a crash.
+        frames: Most frames read at once.
+        retry_s: Pause before a transient failure of the sink is tried again.
+    """
+
+    checkpoint_s: float = 10.0
+    frames: int = 256
+    retry_s: float = 0.5
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the runner has done, for `/metrics` and status pages."""
+
+    frames: int = 0
+    rows: int = 0
+    made: int = 0
+    failures: int = 0
+    checkpoints: int = 0
+    event_ns: int = 0
+    poisoned: int = 0
+
+
+class Runner:
+    """One thread over one partition.
+
+    Args:
+        decode: Turns a frame into items; raises permanent errors for a frame that cannot be read (counted, skipped).
+        build: Makes the pipeline of a tenant and lane when its first frame comes.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        partition: int,
+        *,
+        decode: Decode,
+        build: Build,
+        sink: Sink,
+        blobs: Blobs,
+        config: RunnerConfig | None = None,
+    ) -> None:
+        self._journal = journal
+        self._partition = partition
+        self._decode = decode
+        self._build = build
+        self._sink = sink
+        self._blobs = blobs
+        self._config = config or RunnerConfig()
+        self._checkpoint_name = f"checkpoints/pipeline-{partition}"
+        self._pipelines: dict[Key, Pipeline] = {}
+        self._position = journal.committed(CONSUMER, partition)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.progress = Progress()
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Restore the checkpoint and begin in a thread of its own. Raises `Corrupt` for an unreadable checkpoint."""
+        self.restore()
+        self._thread = threading.Thread(target=self._loop, name=f"pipeline-{self._partition}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame at hand, checkpoint, end the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def restore(self) -> None:
+        """Take the last checkpoint's states and position, if there is one."""
+        saved = checkpoint.load(self._blobs, self._checkpoint_name)
+        if saved is None:
+            return
+        for key, states in saved.states.items():
+            pipeline = self._build(*key)
+            pipeline.restore(states)
+            self._pipelines[key] = pipeline
+        self._position = max(saved.position, self._position)
+
+    def drain(self) -> int:
+        """Work off every frame that is durable now, in the calling thread; returns their number. Checkpoints after."""
+        frames = 0
+        while batch := self._journal.read(self._partition, self._position, self._config.frames):
+            frames += len(batch)
+            self._work(batch)
+        self.checkpoint()
+        return frames
+
+    def stage_failures(self) -> Counter[str]:
+        """How often each stage raised on a frame, over all pipelines."""
+        return sum((pipeline.failures for pipeline in list(self._pipelines.values())), Counter())
+
+    def checkpoint(self) -> None:
+        """Save all states with their position, then release the journal up to it."""
+        states: Mapping[Key, Mapping[str, object]] = {key: p.snapshot() for key, p in self._pipelines.items()}
+        checkpoint.save(
+            self._blobs,
+            self._checkpoint_name,
+            checkpoint.Checkpoint(position=self._position, states=states),  # type: ignore[arg-type]  # State is invariant in its value union
+        )
+        self._journal.commit(CONSUMER, self._partition, self._position)
+        self.progress.checkpoints += 1
+
+    def _loop(self) -> None:
+        next_checkpoint = time.monotonic() + self._config.checkpoint_s
+        try:
+            while not self._stop.is_set():
+                batch = self._journal.read(self._partition, self._position, self._config.frames)
+                if batch:
+                    self._work(batch)
+                else:
+                    self._journal.wait(self._partition, self._position, timeout_s=0.5)
+                if time.monotonic() >= next_checkpoint:
+                    self.checkpoint()
+                    next_checkpoint = time.monotonic() + self._config.checkpoint_s
+            self.checkpoint()
+        except BaseException as error:  # the thread's boundary: readiness turns false, the journal keeps the frames
+            log.exception("partition %d stopped at %s", self._partition, self._position)
+            self.failure = error
+
+    def _work(self, batch: Sequence[tuple[Position, Frame]]) -> None:
+        made: dict[Key, list[object]] = {}
+        for _, frame in batch:
+            if frame.source is Source.DERIVED:
+                continue
+            key = (frame.tenant, frame.lane)
+            made.setdefault(key, []).extend(self._push(key, frame))
+        for (tenant, lane), items in made.items():
+            if items:
+                self._write(items, tenant=tenant, lane=lane)
+        self._position = batch[-1][0]
+
+    def _push(self, key: Key, frame: Frame) -> list[object]:
+        pipeline = self._pipelines.get(key)
+        if pipeline is None:
+            if frame.kind is FrameKind.TICK:
+                return []
+            pipeline = self._open(key)
+        try:
+            items, event_ns = self._decode(frame)
+        except TwofoldError:
+            self.progress.poisoned += 1
+            log.exception("a %s frame of %d rows cannot be read and is skipped", frame.kind.name, frame.rows)
+            return []
+        self.progress.frames += 1
+        self.progress.rows += frame.rows
+        self.progress.event_ns = max(self.progress.event_ns, min(event_ns, frame.time_ns))
+        return pipeline.push(items, event_ns=event_ns, received_ns=frame.time_ns)
+
+    def _open(self, key: Key) -> Pipeline:
+        """A new pipeline; the live lane goes on from what the backfill of its tenant has learnt."""
+        pipeline = self._build(*key)
+        backfill = self._pipelines.get((key[0], Lane.BACKFILL))
+        if key[1] is Lane.LIVE and backfill is not None:
+            pipeline.restore(backfill.snapshot())
+        self._pipelines[key] = pipeline
+        return pipeline
+
+    def _write(self, items: Sequence[object], *, tenant: str, lane: Lane) -> None:
+        while True:
+            try:
+                self._sink.write(items, tenant=tenant, lane=lane)
+            except TwofoldError as error:
+                self.progress.failures += 1
+                log.warning("results are held back: %s", error)
+                if self._stop.wait(self._config.retry_s):
+                    raise
+            else:
+                self.progress.made += len(items)
+                return
