@@ -68,6 +68,7 @@ class Incident:
         start: Onset of the earliest alert (event time).
         detected: Event time at which the incident opened.
         entities: Ids of the entities with an alert, in order of onset.
+        merged_into: Id of the older incident that took over this one's alerts; then it is resolved and has none.
         backfilled: Built from the backfill lane: no notices, no actions.
     """
 
@@ -83,5 +84,6 @@ class Incident:
     alerts: tuple[str, ...] = field(default_factory=tuple)
     owner: str = ""
     summary: str = ""
+    merged_into: str = ""
     backfilled: bool = False
     tenant: str = DEFAULT_TENANT

@@ -1,0 +1,319 @@
+"""Alerts to incidents for one tenant: opening, joining, merging, resolving, and the lines of the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from twofold.aiops.correlate.book import Book, Life, digest
+from twofold.aiops.correlate.config import CorrelateConfig
+from twofold.aiops.correlate.group import Group, Groups, Span
+from twofold.aiops.correlate.relate import Relatives
+from twofold.aiops.correlate.words import incident_title, name_of, worst
+from twofold.records.alert import Severity
+from twofold.records.event import Event, EventKind
+from twofold.records.finding import Finding
+from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
+from twofold.records.signal import Signal
+from twofold.records.time import SECOND_NS, to_datetime, to_ns
+from twofold.stats.graph import Graph
+
+_MAX_CHANGES = 1000
+
+
+class Incidents:
+    """The alerts, open incidents and recent changes of one tenant.
+
+    `take` merges an item, `settle` decides at a moment of event time, `flush` hands out what changed.
+    Severity of an incident: that of its worst alert; critical also when an entity that nobody calls (the
+    one that users meet) suffers in latency or errors.
+    """
+
+    def __init__(self, config: CorrelateConfig, tenant: str, *, backfilled: bool) -> None:
+        self.config = config
+        self.tenant = tenant
+        self.backfilled = backfilled
+        self.graph = Graph()
+        self.relatives = Relatives(self.graph, config.hops)
+        self.book = Book(config, backfilled=backfilled)
+        self.groups = Groups(self.relatives.of, _ns(config.gap_s))
+        self.incidents: dict[str, Incident] = {}
+        self.changes: list[Event] = []
+        self._touched: dict[str, Life] = {}
+        self._dirty: set[str] = set()
+        self._lines: list[TimelineEntry] = []
+        self._ended: list[Incident] = []
+        self._alerts: dict[str, Life] = {}
+
+    def take(self, item: Finding | Event) -> None:
+        """Merge a finding, an outside alert or a change."""
+        if isinstance(item, Finding):
+            self._touch(self.book.finding(item))
+        elif item.kind is EventKind.EXTERNAL_ALERT:
+            life = self.book.outside(item)
+            if life is not None:
+                self._touch(life)
+        elif item.kind is EventKind.CHANGE:
+            self.changes = [*self.changes[1 - _MAX_CHANGES :], item]
+            for group in list(self.groups.open.values()):
+                self._tell_change(group, item)
+
+    def settle(self, now_ns: int) -> None:
+        """Decide everything that can be decided at this moment of event time."""
+        for life in self.book.stale(now_ns):
+            self._touch(life)
+        touched = sorted(self._touched.values(), key=_age)
+        self._touched.clear()
+        for life in touched:
+            self._place(life)
+        while opened := self._open_next(now_ns):
+            self._attract(opened, now_ns)
+        if touched:
+            for group in sorted(self.groups.open.values(), key=lambda each: each.born):
+                if group.id in self.groups.open:
+                    self._attract(group, now_ns)
+        self._resolve(now_ns)
+        self._forget(now_ns)
+
+    def due_ns(self, now_ns: int) -> int | None:
+        """The next moment at which time alone changes something."""
+        return min((moment for moment in self._timers(now_ns) if moment > now_ns), default=None)
+
+    def flush(self) -> Sequence[object]:
+        """Alerts, incidents and timeline lines that changed since the last call."""
+        alerts = [life.alert for life in sorted(self._alerts.values(), key=_age)]
+        ended = sorted(self._ended, key=lambda each: each.id)
+        changed = [self._build(self.groups.open[each]) for each in sorted(self._dirty) if each in self.groups.open]
+        self.incidents.update({each.id: each for each in changed})
+        lines, self._lines = self._lines, []
+        self._alerts.clear()
+        self._dirty.clear()
+        self._ended = []
+        return [*alerts, *changed, *ended, *lines]
+
+    def pending(self) -> list[Life]:
+        """Alerts that belong to no incident, oldest first."""
+        return sorted((life for life in self.book.lives.values() if not life.alert.incident), key=_age)
+
+    # --- opening ---
+
+    def _open_next(self, now_ns: int) -> Group | None:
+        waiting = [life for life in self.pending() if life.harm and life.firing]
+        ready = [life for life in waiting if now_ns - life.start_ns >= _ns(self.config.confirm_s)]
+        for life in ready:
+            partners = [life] if self._strong(life) else self._partners(life, ready)
+            if partners:
+                return self._open(sorted(partners, key=_age), now_ns)
+        return None
+
+    def _strong(self, life: Life) -> bool:
+        return life.alert.score >= self.config.strong_score and life.effect >= self.config.strong_effect
+
+    def _partners(self, life: Life, ready: Sequence[Life]) -> list[Life]:
+        near = self.relatives.of(life.alert.entity)
+        for other in ready:
+            distance = near.get(other.alert.entity)
+            if distance is None or distance > 1 or (distance == 0 and other.kind is life.kind):
+                continue
+            apart_ns = abs(other.start_ns - life.start_ns)
+            together = life.alert.score + other.alert.score
+            if apart_ns <= _ns(self.config.corroborate_s) and together >= self.config.corroborate_score:
+                return [life, other]
+        return []
+
+    def _open(self, lives: Sequence[Life], now_ns: int) -> Group:
+        first = lives[0]
+        group = Group(digest("incident", first.alert.id), (now_ns, first.alert.id))
+        for life in lives:
+            self._put(life, group)
+        incident = self._build(group)
+        self.incidents[group.id] = incident
+        self._tell(incident.id, TimelineKind.OPENED, to_datetime(now_ns), incident.title, entity=first.alert.entity)
+        return group
+
+    # --- joining and merging ---
+
+    def _touch(self, life: Life) -> None:
+        self._touched[life.alert.id] = life
+        self._alerts[life.alert.id] = life
+
+    def _place(self, life: Life) -> None:
+        group = self.groups.open.get(life.alert.incident)
+        if group is None:
+            self._join(life)
+            return
+        before = group.members[life.alert.id]
+        group.members[life.alert.id] = _span(life)
+        self._dirty.add(group.id)
+        if not life.firing and before.last_ns <= life.last_ns:
+            self._tell_resolved(group, life)
+
+    def _join(self, life: Life) -> None:
+        survivor, merged = self.groups.join(life.alert.id, _span(life))
+        if survivor is None:
+            return
+        for other in merged:
+            self._merge(other, survivor)
+        self._put(life, survivor)
+
+    def _attract(self, group: Group, now_ns: int) -> None:
+        """Let waiting alerts join until none is near any more."""
+        oldest = now_ns - _ns(self.config.gap_s)
+        grown = True
+        while grown:
+            grown = False
+            for life in self.pending():
+                if life.last_ns >= oldest and group in self.groups.near(_span(life)):
+                    self._join(life)
+                    grown = True
+
+    def _put(self, life: Life, group: Group) -> None:
+        self.groups.add(life.alert.id, _span(life), group)
+        life.alert = replace(life.alert, incident=group.id)
+        self._alerts[life.alert.id] = life
+        self._dirty.add(group.id)
+        alert = life.alert
+        self._tell(group.id, TimelineKind.ALERT, alert.start, alert.title, entity=alert.entity, ref=alert.id)
+        for change in self.changes:
+            self._tell_change(group, change)
+        if not life.firing:
+            self._tell_resolved(group, life)
+
+    def _merge(self, other: Group, survivor: Group) -> None:
+        gone = self._build(other)
+        self.incidents.pop(other.id, None)
+        for life in self._members(other):
+            life.alert = replace(life.alert, incident=survivor.id)
+            self._alerts[life.alert.id] = life
+        moment = max(to_datetime(other.born[0]), gone.last_seen)
+        self._dirty.discard(other.id)
+        self._dirty.add(survivor.id)
+        self._ended.append(
+            replace(gone, state=IncidentState.RESOLVED, end=moment, entities=(), alerts=(), merged_into=survivor.id)
+        )
+        self._tell(other.id, TimelineKind.RESOLVED, moment, "Merged into an older incident", ref=survivor.id)
+        self._tell(survivor.id, TimelineKind.NOTE, moment, f"Took over: {gone.title}", ref=other.id)
+
+    # --- resolving ---
+
+    def _resolve(self, now_ns: int) -> None:
+        for group in list(self.groups.open.values()):
+            quiet_ns = self._quiet_ns(group)
+            if quiet_ns is None or now_ns < quiet_ns + _ns(self.config.hold_s):
+                continue
+            built = self._build(group)
+            end = to_datetime(quiet_ns)
+            incident = replace(built, state=IncidentState.RESOLVED, end=end, last_seen=end)
+            minutes = (end - incident.start).total_seconds() / 60
+            self._tell(
+                group.id, TimelineKind.RESOLVED, to_datetime(now_ns), f"All signals are back, after {minutes:.1f} min"
+            )
+            self.groups.close(group.id)
+            self.incidents.pop(group.id, None)
+            self._dirty.discard(group.id)
+            self._ended.append(incident)
+            self.book.forget([life.alert.fingerprint for life in self._members(group)])
+
+    def _quiet_ns(self, group: Group) -> int | None:
+        lives = list(self._members(group))
+        if any(life.firing for life in lives):
+            return None
+        return max(span.last_ns for span in group.members.values())
+
+    def _forget(self, now_ns: int) -> None:
+        oldest = now_ns - _ns(max(self.config.gap_s, self.config.hold_s))
+        waiting = self.pending()
+        over = waiting[: max(0, len(waiting) - self.config.max_pending)]
+        gone = [life for life in waiting if not life.firing and life.last_ns < oldest]
+        self.book.forget(life.alert.fingerprint for life in (*over, *gone))
+
+    # --- records ---
+
+    def _members(self, group: Group) -> Iterator[Life]:
+        for life in sorted(self.book.lives.values(), key=_age):
+            if life.alert.id in group.members:
+                yield life
+
+    def _build(self, group: Group) -> Incident:
+        known = self.incidents.get(group.id)
+        lives = list(self._members(group))
+        harmful = [life for life in lives if life.harm] or lives
+        lead = max(harmful, key=lambda life: (life.alert.score, -life.start_ns, life.alert.id))
+        entities = tuple(dict.fromkeys(life.alert.entity for life in lives))
+        affected = tuple(dict.fromkeys(life.alert.entity for life in harmful))
+        return Incident(
+            id=group.id,
+            title=incident_title(lead.alert.title, affected),
+            state=IncidentState.OPEN,
+            severity=self._severity(lives),
+            start=min(life.alert.start for life in lives),
+            detected=to_datetime(group.born[0]),
+            last_seen=max(to_datetime(span.last_ns) for span in group.members.values()),
+            entities=entities,
+            alerts=tuple(life.alert.id for life in lives),
+            backfilled=known.backfilled if known else self.backfilled,
+            tenant=self.tenant,
+        )
+
+    def _severity(self, lives: Sequence[Life]) -> Severity:
+        for life in lives:
+            hurts = life.harm and life.kind in (Signal.LATENCY, Signal.ERRORS)
+            if hurts and self.graph.callees(life.alert.entity) and not self.graph.callers(life.alert.entity):
+                return Severity.CRITICAL
+        return worst(life.alert.severity for life in lives)
+
+    def _tell(
+        self, incident: str, kind: TimelineKind, moment: datetime, text: str, *, entity: str = "", ref: str = ""
+    ) -> None:
+        self._lines.append(
+            TimelineEntry(
+                id=digest(incident, kind, ref, text, moment.isoformat()),
+                incident=incident,
+                time=moment,
+                kind=kind,
+                text=text,
+                entity=entity,
+                ref=ref,
+                tenant=self.tenant,
+            )
+        )
+
+    def _tell_resolved(self, group: Group, life: Life) -> None:
+        alert = life.alert
+        text = f"Back to usual: {alert.title}"
+        moment = alert.end or alert.last_seen
+        self._tell(group.id, TimelineKind.ALERT_RESOLVED, moment, text, entity=alert.entity, ref=alert.id)
+
+    def _tell_change(self, group: Group, change: Event) -> None:
+        start_ns = min(span.start_ns for span in group.members.values())
+        near = {each for span in group.members.values() for each in self.relatives.of(span.entity)}
+        recent = to_ns(change.time) >= start_ns - _ns(self.config.change_window_s)
+        if change.entity in near and recent and change.id not in group.told:
+            group.told.add(change.id)
+            word = change.change.value.replace("_", " ") if change.change else "change"
+            text = f"{word} on {name_of(change.entity)}: {change.title or change.version}"
+            self._tell(group.id, TimelineKind.CHANGE, change.time, text, entity=change.entity, ref=change.id)
+
+    def _timers(self, now_ns: int) -> Iterator[int]:
+        for life in self.book.lives.values():
+            if life.firing:
+                yield to_ns(life.alert.last_seen) + _ns(self.config.stale_s)
+                if not life.alert.incident and life.harm:
+                    yield life.start_ns + _ns(self.config.confirm_s)
+        for group in self.groups.open.values():
+            quiet_ns = self._quiet_ns(group)
+            if quiet_ns is not None:
+                yield max(quiet_ns + _ns(self.config.hold_s), now_ns)
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * SECOND_NS)
+
+
+def _age(life: Life) -> tuple[int, str]:
+    return life.start_ns, life.alert.id
+
+
+def _span(life: Life) -> Span:
+    return Span(life.alert.entity, life.start_ns, life.last_ns)
