@@ -17,6 +17,7 @@ from random import Random
 INPUTS = ("price", "discount", "rating", "popularity", "basket_value", "hour")
 ROWS = 6000
 SEED = 20
+DISCOUNTED = 0.4  # share of items
 
 
 def item(random: Random) -> dict[str, float]:
@@ -30,9 +31,10 @@ def item(random: Random) -> dict[str, float]:
         basket_value: Euro already in the basket.
         hour: The shopper's local hour of day, 0..24; shoppers live all over the world.
     """
+    discounted = random.random() < DISCOUNTED
     return {
         "price": round(random.lognormvariate(3.2, 0.6), 2),
-        "discount": round(random.uniform(0.05, 0.4), 2) if random.random() < 0.4 else 0.0,
+        "discount": round(random.uniform(0.05, 0.4), 2) if discounted else 0.0,
         "rating": round(1 + 4 * random.betavariate(6, 2), 1),
         "popularity": round(random.betavariate(1.2, 4), 3),
         "basket_value": round(random.lognormvariate(3.6, 0.7), 2),

@@ -113,6 +113,34 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A result on its way to becoming a version: training hands it to the gates and to the registry.
+
+    Attributes:
+        artifact: Blob key of the model file (`sha256/<hex>`).
+        reference: Blob key of the reference profile, or empty.
+        holdout: Blob key of the rows that training never saw (Arrow file), or empty.
+        label: Column of the holdout that holds the truth, or empty.
+    """
+
+    model: str
+    kind: ModelKind
+    format: str
+    artifact: str
+    run: str = ""
+    dataset: str = ""
+    inputs: tuple[Field, ...] = field(default_factory=tuple)
+    outputs: tuple[Field, ...] = field(default_factory=tuple)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    reference: str = ""
+    holdout: str = ""
+    label: str = ""
+    owner: str = ""
+    description: str = ""
+    tenant: str = DEFAULT_TENANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
     """A run's registered result.
 
@@ -161,7 +189,7 @@ class Release:
     Attributes:
         seq: Position in the model's history, from 1.
         weight: Share of traffic, 0..1: canary's share; 1 for live; 0 for shadow.
-        previous: Version that was live before.
+        previous: Version that was live before. For `ROLLED_BACK`: the version that answers from now on.
         evidence: Gate results or incident ids that justify it, readable.
     """
 
