@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from twofold.aiops.respond.actions import Actions
 from twofold.aiops.respond.approval import approval_hash
+from twofold.aiops.respond.switch import halted
 from twofold.aiops.respond.timeline import entry, note
 from twofold.flow.workflow import Context, Json, StepFailed, StepInterrupted
 from twofold.records.alert import Alert, AlertState
@@ -36,7 +37,6 @@ class Executor:
 
     Args:
         audit: Called before every act; if it raises, the act does not happen.
-        halted: The kill switch, by tenant; asked before every step.
     """
 
     def __init__(
@@ -46,14 +46,12 @@ class Executor:
         runbooks: Mapping[str, Runbook],
         actions: Actions,
         audit: Audit,
-        halted: Callable[[str], bool],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._ledger = ledger
         self._runbooks = runbooks
         self._actions = actions
         self._audit = audit
-        self._halted = halted
         self._clock = clock
 
     def run(self, context: Context, arguments: Mapping[str, Json]) -> Json:
@@ -102,7 +100,7 @@ class Executor:
         filled: Mapping[str, Any] = execution.arguments["steps"][step.name]
 
         def act() -> Json:
-            if self._halted(execution.tenant):
+            if halted(self._ledger, execution.tenant):
                 return {"halted": "the kill switch was engaged"}
             self._audit(
                 execution.tenant,

@@ -20,7 +20,7 @@ SUSPECTS: Final = 3
 EXPIRES: Final = timedelta(minutes=30)
 
 
-def propose(
+def best_remedy(
     diagnosis: Diagnosis, *, runbooks: Sequence[Runbook], actions: Actions, ledger: Ledger, now: datetime
 ) -> Execution | None:
     """The proposal for the most suspect entity that a runbook fits and the inventory can act on; None without one."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from twofold.aiops.respond.actions import Actions
-from twofold.aiops.respond.approval import approval_hash
-from twofold.aiops.respond.propose import build, propose, suspect_values
+from twofold.aiops.respond.approval import approval_hash as signed_hash_of
+from twofold.aiops.respond.propose import best_remedy, build, suspect_values
+from twofold.aiops.respond.switch import ENGAGED, KILL_SWITCH, RELEASED, halted, kill_switch
 from twofold.aiops.respond.timeline import entry
 from twofold.errors import Conflict, Denied, InputError, NotFound
+from twofold.records.access import Setting
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.frame import Lane
 from twofold.records.incident import Incident, IncidentState, TimelineKind
@@ -38,7 +40,6 @@ class Responder:
     """Proposes, and takes approvals. Thread-safe: every change is one serialised ledger transaction.
 
     Args:
-        halted: Whether the kill switch is engaged: nothing may start.
         clock: Wall clock; approvals and notices are the only ones who read it.
     """
 
@@ -48,14 +49,12 @@ class Responder:
         *,
         runbooks: Sequence[Runbook],
         actions: Actions,
-        halted: Callable[[str], bool],
         config: ResponderConfig | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._ledger = ledger
         self._runbooks = {runbook.id: runbook for runbook in runbooks}
         self._actions = actions
-        self._halted = halted
         self._config = config or ResponderConfig()
         self._clock = clock
         self._lock = threading.Lock()
@@ -82,7 +81,7 @@ class Responder:
             if any(one.state in BUSY for one in earlier):
                 return None
             now = self._clock()
-            best = propose(
+            best = best_remedy(
                 diagnosis,
                 runbooks=list(self._runbooks.values()),
                 actions=self._actions,
@@ -99,21 +98,33 @@ class Responder:
             self._ledger.put(best, entry(best, TimelineKind.PROPOSED, f"Proposed: {best.title}", now))
             return best
 
-    def request(
-        self, runbook_id: str, incident: str, entity: str, *, requester: str, dry_run: bool, tenant: str
+    def propose(
+        self,
+        *,
+        runbook: str,
+        incident: str,
+        arguments: Mapping[str, Any],
+        dry_run: bool,
+        requester: str,
+        tenant: str,
     ) -> Execution:
-        """A person asks for a runbook on an entity.
+        """A person asks for a runbook; `arguments` names the `entity` to act on.
+
+        A dry run is over at once: it says what each step would do.
 
         Raises:
             NotFound: No such runbook, incident, or declared target.
+            InputError: No `entity` among the arguments.
         """
         self._ledger.get(Incident, incident, tenant=tenant)
-        runbook = self._runbook(runbook_id)
+        entity = arguments.get("entity")
+        if not isinstance(entity, str) or not entity:
+            raise InputError("arguments need `entity`: the id of what to act on", reason="bad_argument")
+        found = self._runbook(runbook)
         now = self._clock()
-        values = suspect_values(entity, incident)
         execution = build(
-            runbook,
-            values,
+            found,
+            suspect_values(entity, incident),
             incident=incident,
             actions=self._actions,
             now=now,
@@ -122,14 +133,14 @@ class Responder:
             dry_run=dry_run,
         )
         if dry_run:
-            execution = self._rehearse(runbook, execution, now)
+            execution = self._rehearse(found, execution, now)
         what = "Dry run" if dry_run else "Requested"
         self._ledger.put(
             execution, entry(execution, TimelineKind.PROPOSED, f"{what}: {execution.title}", now, requester)
         )
         return execution
 
-    def approve(self, execution_id: str, signed_hash: str, *, approver: str, tenant: str) -> Execution:
+    def approve(self, execution: str, *, approval_hash: str, approver: str, tenant: str) -> Execution:
         """Approve what was signed, and nothing else. The worker starts it.
 
         Raises:
@@ -139,26 +150,25 @@ class Responder:
         """
         with self._lock:
             now = self._clock()
-            execution = self._ledger.get(Execution, execution_id, tenant=tenant)
-            self._check(execution, signed_hash, approver, now)
+            self._check(self._ledger.get(Execution, execution, tenant=tenant), approval_hash, approver, now)
 
             def approved(stored: Execution) -> Execution:
                 if stored.state is not ExecutionState.PROPOSED:
                     raise Conflict(f"execution {stored.id} is {stored.state}, not proposed", state=stored.state)
                 return replace(stored, state=ExecutionState.APPROVED, approver=approver, approved_at=now)
 
-            result = self._ledger.update(Execution, execution_id, approved, tenant=tenant)
+            result = self._ledger.update(Execution, execution, approved, tenant=tenant)
             self._ledger.put(entry(result, TimelineKind.APPROVED, f"Approved: {result.title}", now, approver))
             return result
 
-    def reject(self, execution_id: str, reason: str, *, actor: str, tenant: str) -> Execution:
+    def reject(self, execution: str, *, reason: str, actor: str, tenant: str) -> Execution:
         """Decline a proposal. Raises `Conflict` when it is no longer waiting."""
-        result = self._end(execution_id, tenant, ExecutionState.REJECTED, reason or "rejected")
+        result = self._end(execution, tenant, ExecutionState.REJECTED, reason or "rejected")
         text = f"Rejected: {result.title}" + (f" ({reason})" if reason else "")
         self._ledger.put(entry(result, TimelineKind.REJECTED, text, self._clock(), actor))
         return result
 
-    def decide(self, execution_id: str, step: str, outcome: str, *, actor: str, tenant: str) -> Execution:
+    def decide(self, execution: str, *, step: str, outcome: StepState, actor: str, tenant: str) -> Execution:
         """A person says how a step of unknown outcome ended; the worker goes on from there.
 
         Raises:
@@ -166,23 +176,35 @@ class Responder:
             Conflict: The step is not UNKNOWN.
         """
         if outcome not in (StepState.SUCCEEDED, StepState.FAILED):
-            raise InputError(f"outcome {outcome!r} must be `succeeded` or `failed`", reason="bad_outcome")
+            raise InputError(f"outcome {outcome.value!r} must be `succeeded` or `failed`", reason="bad_outcome")
         now = self._clock()
 
         def decided(stored: Execution) -> Execution:
             if not any(run.name == step and run.state is StepState.UNKNOWN for run in stored.steps):
                 raise Conflict(f"step {step!r} of {stored.id} is not of unknown outcome", step=step)
             steps = tuple(
-                replace(run, state=StepState(outcome), ended=now, output=f"{run.output}; {actor} says: {outcome}")
+                replace(run, state=outcome, ended=now, output=f"{run.output}; {actor} says: {outcome}")
                 if run.name == step
                 else run
                 for run in stored.steps
             )
             return replace(stored, steps=steps)
 
-        result = self._ledger.update(Execution, execution_id, decided, tenant=tenant)
+        result = self._ledger.update(Execution, execution, decided, tenant=tenant)
         self._ledger.put(entry(result, TimelineKind.STEP, f"{step}: {actor} says it {outcome}", now, actor, ref=step))
         return result
+
+    def kill_switch(self, *, tenant: str) -> Setting | None:
+        """The switch as last set; None when nobody ever touched it."""
+        return kill_switch(self._ledger, tenant)
+
+    def set_kill_switch(self, *, engaged: bool, actor: str, tenant: str) -> Setting:
+        """Stop or allow every remedy, in every process: steps not yet begun do not begin."""
+        setting = Setting(
+            id=KILL_SWITCH, value=ENGAGED if engaged else RELEASED, changed=self._clock(), author=actor, tenant=tenant
+        )
+        self._ledger.put(setting)
+        return setting
 
     def _check(self, execution: Execution, signed_hash: str, approver: str, now: datetime) -> None:
         if execution.state is not ExecutionState.PROPOSED:
@@ -191,10 +213,10 @@ class Responder:
             raise Conflict(f"the proposal expired at {execution.expires.isoformat()}; request it again")
         if approver == execution.requester:
             raise Denied("requester and approver must be two people", requester=approver)
-        if self._halted(execution.tenant):
+        if halted(self._ledger, execution.tenant):
             raise Denied("the kill switch is engaged: no execution may start")
         runbook = self._runbook(execution.runbook)
-        current = approval_hash(
+        current = signed_hash_of(
             runbook, execution.arguments, execution.targets, execution.expires, dry_run=execution.dry_run
         )
         if signed_hash != current or execution.approval_hash != current:

@@ -22,18 +22,18 @@ _LIMIT: Final = 50
 def load_runbooks(folders: Iterable[Path], actions: Actions) -> list[Runbook]:
     """The shipped runbooks and those in the given folders; a later one replaces an earlier one of the same id.
 
+    A shipped runbook whose actions are not offered here (a program without models) is left out.
+
     Raises:
         ConfigError: A file is not a runbook, or names an unknown action; the message names the place.
     """
-    texts = {f"twofold/{f.name}": f.read_text() for f in _shipped()}
-    for folder in folders:
-        texts |= {str(path): path.read_text() for path in sorted(folder.glob("*.yaml"))}
-    found: dict[str, Runbook] = {}
-    for place, text in texts.items():
-        runbook = _parse(place, text)
-        for step in runbook.steps:
-            if step.action not in actions.names():
-                raise ConfigError(f"{place}: step {step.name!r} names action {step.action!r}; known: {actions.names()}")
+    shipped = [_parse(f"twofold/{f.name}", f.read_text()) for f in _shipped()]
+    known = set(actions.names())
+    found = {runbook.id: runbook for runbook in shipped if {step.action for step in runbook.steps} <= known}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
+        runbook = _parse(str(path), path.read_text())
+        if unknown := {step.action for step in runbook.steps} - known:
+            raise ConfigError(f"{path}: no action {sorted(unknown)}; known: {sorted(known)}")
         found[runbook.id] = runbook
     return list(found.values())
 

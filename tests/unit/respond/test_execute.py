@@ -1,0 +1,144 @@
+"""An approved execution runs its steps, verifies by the incident's own signals, and tells the story."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.respond.conftest import Shop, alert, diagnosis
+from twofold.aiops.respond.actions import Actions
+from twofold.aiops.respond.execute import Executor
+from twofold.aiops.respond.responder import Responder
+from twofold.aiops.respond.runbooks import load_runbooks
+from twofold.errors import Unavailable
+from twofold.flow.workflow import Json, StepFailed, StepInterrupted
+from twofold.records.alert import AlertState
+from twofold.records.incident import TimelineEntry
+from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.store.ledger import Ledger
+
+
+class PlainContext:
+    """Runs steps at once; `cut` names a step that a crash cut off; `answer` is what a person sends."""
+
+    workflow_id = "w"
+
+    def __init__(self, cut: str = "", answer: Json = None) -> None:
+        self._cut = cut
+        self._answer = answer
+
+    def step(self, name: str, call: Callable[[], Json], *, idempotent: bool, timeout_s: float = 60.0) -> Json:  # noqa: ARG002 - the port's signature
+        if name == self._cut:
+            raise StepInterrupted(f"{name} was cut off")
+        try:
+            return call()
+        except Exception as error:
+            raise StepFailed(f"{type(error).__name__}: {error}") from error
+
+    def receive(self, topic: str, timeout_s: float) -> Json | None:  # noqa: ARG002 - the port's signature
+        return self._answer
+
+    def sleep(self, seconds: float) -> None:
+        """Not used here."""
+
+
+class Rig:
+    """An approved rollback and what runs it."""
+
+    def __init__(self, ledger: Ledger, actions: Actions) -> None:
+        runbooks = load_runbooks([], actions)
+        self.ledger = ledger
+        self.audited: list[str] = []
+        self.audit_fails = False
+        self.responder = Responder(ledger, runbooks=runbooks, actions=actions)
+        self.executor = Executor(ledger, runbooks={r.id: r for r in runbooks}, actions=actions, audit=self._audit)
+        proposal = self.responder.consider(diagnosis(), "main")
+        assert proposal is not None
+        self.execution = self.responder.approve(
+            proposal.id, approval_hash=proposal.approval_hash, approver="bob", tenant="main"
+        )
+
+    def _audit(self, tenant: str, actor: str, action: str, target: str, detail: Mapping[str, str]) -> None:
+        if self.audit_fails:
+            raise Unavailable("the audit record cannot be written")
+        self.audited.append(f"{tenant} {actor} {action} {target} {detail['step']}")
+
+    def run(self, context: PlainContext | None = None) -> Execution:
+        self.executor.run(context or PlainContext(), {"execution": self.execution.id, "tenant": "main"})
+        return self.ledger.get(Execution, self.execution.id, tenant="main")
+
+
+@pytest.fixture
+def rig(ledger: Ledger, actions: Actions) -> Rig:
+    return Rig(ledger, actions)
+
+
+def test_the_step_is_called_once_and_recovery_verified(rig: Rig, shop: Shop) -> None:
+    def recover() -> None:
+        time.sleep(0.3)
+        rig.ledger.put(alert(AlertState.RESOLVED))
+
+    recovery = threading.Thread(target=recover)
+    recovery.start()
+    done = rig.run()
+    recovery.join()
+    assert done.state is ExecutionState.SUCCEEDED
+    assert "back in their bands" in done.result
+    assert shop.calls == [("/rollback", f"{done.id}/roll back")]
+    assert rig.audited == ["main bob runbook.step:deploy.rollback service:checkout roll back"]
+    lines = [line.text for line in rig.ledger.find(TimelineEntry, tenant="main", newest_first=False)]
+    assert lines[-2].startswith("roll back: succeeded")
+    assert lines[-1] == done.result
+
+
+def test_running_the_workflow_again_tells_nothing_twice(rig: Rig) -> None:
+    rig.ledger.put(alert(AlertState.RESOLVED))
+    rig.run()
+    lines = len(rig.ledger.find(TimelineEntry, tenant="main"))
+    rig.executor._tell(rig.execution, rig.executor._runbooks["rollback-deploy"].steps[0], StepState.SUCCEEDED, "x")
+    rig.executor._finish(rig.execution.id, "main", ExecutionState.SUCCEEDED, "y")
+    again = len(rig.ledger.find(TimelineEntry, tenant="main"))
+    rig.executor._finish(rig.execution.id, "main", ExecutionState.SUCCEEDED, "y")
+    assert len(rig.ledger.find(TimelineEntry, tenant="main")) == again == lines + 2
+
+
+def test_no_audit_record_no_act(rig: Rig, shop: Shop) -> None:
+    rig.audit_fails = True
+    done = rig.run()
+    assert done.state is ExecutionState.FAILED
+    assert shop.calls == []
+
+
+def test_a_failing_step_ends_the_execution(rig: Rig, shop: Shop) -> None:
+    shop.status = 500
+    done = rig.run()
+    assert (done.state, done.steps[0].state) == (ExecutionState.FAILED, StepState.FAILED)
+    assert "answered 500" in done.steps[0].output
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("succeeded", ExecutionState.SUCCEEDED), ("failed", ExecutionState.FAILED)]
+)
+def test_a_cut_off_step_waits_for_a_person(rig: Rig, shop: Shop, outcome: str, state: ExecutionState) -> None:
+    rig.ledger.put(alert(AlertState.RESOLVED))
+    done = rig.run(PlainContext(cut="roll back", answer={"outcome": outcome}))
+    assert done.state is state
+    assert shop.calls == [], "it is never silently run again"
+    assert any("a person must look" in line.text for line in rig.ledger.find(TimelineEntry, tenant="main"))
+
+
+def test_the_kill_switch_stops_a_step_that_has_not_begun(rig: Rig, shop: Shop) -> None:
+    rig.responder.set_kill_switch(engaged=True, actor="ann", tenant="main")
+    done = rig.run()
+    assert (done.state, done.steps[0].state) == (ExecutionState.FAILED, StepState.SKIPPED)
+    assert shop.calls == []
+
+
+def test_an_execution_that_nobody_approved_does_not_run(rig: Rig, shop: Shop) -> None:
+    rig.ledger.update(Execution, rig.execution.id, lambda e: replace(e, approver=""), tenant="main")
+    assert rig.run().state is ExecutionState.FAILED
+    assert shop.calls == []
