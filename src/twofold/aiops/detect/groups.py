@@ -1,0 +1,187 @@
+"""The groups that spans are counted in, and the series of each: who answered what, who called whom."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.aiops.detect.windows import NEVER
+from twofold.errors import Corrupt, TooLarge
+from twofold.records.series import Origin, Series, SeriesKind
+from twofold.records.time import SECOND_NS
+from twofold.store.catalog import Catalog
+
+OTHER: Final = "(other)"
+NO_SID: Final = -1
+
+METRICS: Final = (
+    ("span.rate", "1/s", SeriesKind.RATE),
+    ("span.error_ratio", "1", SeriesKind.GAUGE),
+    ("span.duration.p50", "s", SeriesKind.GAUGE),
+    ("span.duration.p95", "s", SeriesKind.GAUGE),
+    ("span.duration.p99", "s", SeriesKind.GAUGE),
+)
+RATE, ERROR_RATIO, DURATIONS = 0, 1, (2, 3, 4)
+QUANTILES: Final = (0.50, 0.95, 0.99)
+
+
+class Group(NamedTuple):
+    """What a span is counted under.
+
+    Attributes:
+        entity: Who reported it.
+        kind: `server`, `consumer` or `client`.
+        operation: Empty for the total of the entity and kind.
+        callee: Target of a client span, else empty.
+    """
+
+    entity: str
+    kind: str
+    operation: str = ""
+    callee: str = ""
+
+    @property
+    def nameless(self) -> bool:
+        """Client spans whose target is not known: they wait for a join and have no series."""
+        return self.kind == "client" and not self.callee
+
+    def labels(self) -> dict[str, str]:
+        """Labels of the group's series; what does not apply is left out. The entity makes them unlike any other's."""
+        named = {"entity": self.entity, "kind": self.kind, "operation": self.operation, "callee": self.callee}
+        return {key: value for key, value in sorted(named.items()) if value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupConfig:
+    """Bounds of the number of series.
+
+    Attributes:
+        max_members: Operations, and callees, told apart per entity; further ones are counted together as `(other)`.
+        idle_s: A group without a span for this long gets no more zero rates.
+    """
+
+    max_members: int = 40
+    idle_s: float = 1800.0
+
+
+class Groups:
+    """Numbers the groups, registers their series when first needed, and knows when each was last seen.
+
+    A total or an edge always has series; a single operation only where its service has more than
+    one: otherwise it would repeat the total.
+    """
+
+    def __init__(self, catalog: Catalog, tenant: str, config: GroupConfig) -> None:
+        self._catalog = catalog
+        self._tenant = tenant
+        self._config = config
+        self._index: dict[Group, int] = {}
+        self.all: list[Group] = []
+        self.nameless: list[int] = []
+        self._members: Counter[tuple[str, str, bool]] = Counter()
+        self._sids: npt.NDArray[np.int64] = np.empty((0, len(METRICS)), np.int64)
+        self.seen_ns: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def number(self, group: Group) -> int:
+        """The group's number, new or known. Past the limit of its entity, the number of `(other)`."""
+        known = self._index.get(group)
+        if known is not None:
+            return known
+        member = group.operation or group.callee
+        if member and member != OTHER:
+            family = (group.entity, group.kind, bool(group.callee))
+            if self._members[family] >= self._config.max_members:
+                return self.number(group._replace(**{"callee" if group.callee else "operation": OTHER}))
+            self._members[family] += 1
+        return self._append(group)
+
+    def _append(self, group: Group) -> int:
+        number = len(self.all)
+        self._index[group] = number
+        self.all.append(group)
+        if group.nameless:
+            self.nameless.append(number)
+        if number >= len(self.seen_ns):
+            room = max(64, number)
+            self.seen_ns = np.concatenate([self.seen_ns, np.full(room, NEVER)])
+            self._sids = np.concatenate([self._sids, np.zeros((room, len(METRICS)), np.int64)])
+        return number
+
+    def active(self, start_ns: int) -> npt.NDArray[np.int64]:
+        """Numbers of the groups whose series are written in the window, ascending."""
+        live = self.seen_ns[: len(self)] > start_ns - int(self._config.idle_s * SECOND_NS)
+        return np.array([n for n in np.flatnonzero(live).tolist() if self._told(self.all[n])], np.int64)
+
+    def _told(self, group: Group) -> bool:
+        if group.operation:
+            return self._members[group.entity, group.kind, False] > 1
+        return not group.nameless
+
+    def sids(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[Series]]:
+        """Sids of the groups' series, shape (groups, metrics), and the definitions given out by this call.
+
+        A series that the catalog refuses for its limit has `NO_SID` and is counted in `refused`.
+        """
+        new: list[Series] = []
+        for number in numbers.tolist():
+            if self._sids[number, 0] == 0:
+                new.extend(self._register(number))
+        return self._sids[numbers], new
+
+    def _register(self, number: int) -> list[Series]:
+        group, new = self.all[number], []
+        for column, (metric, unit, kind) in enumerate(METRICS):
+            labels = group.labels()
+            try:
+                sid, _ = self._catalog.register(
+                    metric, labels, entity=group.entity, tenant=self._tenant, unit=unit, kind=kind, origin=Origin.SPAN
+                )
+            except TooLarge:
+                self.refused += 1
+                self._sids[number, column] = NO_SID
+                continue
+            self._sids[number, column] = sid
+            new.append(
+                Series(
+                    sid=sid,
+                    metric=metric,
+                    labels=labels,
+                    entity=group.entity,
+                    unit=unit,
+                    kind=kind,
+                    origin=Origin.SPAN,
+                    tenant=self._tenant,
+                )
+            )
+        return new
+
+    def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
+        """Groups, their sids and times."""
+        return {
+            "groups": json.dumps([list(group) for group in self.all]).encode(),
+            "groups_sids": self._sids[: len(self)].copy(),
+            "groups_seen_ns": self.seen_ns[: len(self)].copy(),
+        }
+
+    def restore(self, state: Any) -> None:
+        """Take back what `snapshot` gave. Raises `Corrupt`."""
+        try:
+            groups = [Group(*each) for each in json.loads(bytes(state["groups"]))]
+            sids = np.array(state["groups_sids"], np.int64).reshape(len(groups), len(METRICS))
+            seen_ns = np.array(state["groups_seen_ns"], np.int64).reshape(len(groups))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Corrupt(f"span groups do not fit this version: {error!r}; replay the journal") from error
+        self._index, self.all = {group: n for n, group in enumerate(groups)}, groups
+        self._sids, self.seen_ns = sids, seen_ns
+        self.nameless = [n for n, group in enumerate(groups) if group.nameless]
+        named = (g for g in groups if (g.operation or g.callee) not in ("", OTHER))
+        self._members = Counter((g.entity, g.kind, bool(g.callee)) for g in named)

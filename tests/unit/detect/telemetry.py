@@ -1,0 +1,160 @@
+"""Small makers of telemetry for the tests of detection and topology, and a catalog in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from twofold.errors import NotFound, TooLarge
+from twofold.records.columns import LOGS, SPANS, Logs, Spans
+from twofold.records.series import Origin, Series, SeriesKind
+from twofold.records.time import SECOND_NS
+
+START_NS = 1_767_225_600 * SECOND_NS  # 2026-01-01, a multiple of every window
+
+
+class MemoryCatalog:
+    """Series definitions in a dict, with sids from a hash."""
+
+    def __init__(self, limit: int = 1_000_000) -> None:
+        self.series: dict[int, Series] = {}
+        self.limit = limit
+
+    def register(
+        self,
+        metric: str,
+        labels: Mapping[str, str],
+        *,
+        entity: str,
+        tenant: str,
+        unit: str = "",
+        kind: SeriesKind = SeriesKind.GAUGE,
+        origin: Origin = Origin.METRIC,
+    ) -> tuple[int, bool]:
+        key = json.dumps([tenant, metric, sorted(labels.items())])
+        sid = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
+        if sid in self.series:
+            return sid, False
+        if len(self.series) >= self.limit:
+            raise TooLarge(f"{self.limit} series", reason="cardinality")
+        self.series[sid] = Series(
+            sid=sid,
+            metric=metric,
+            labels=dict(labels),
+            entity=entity,
+            unit=unit,
+            kind=kind,
+            origin=origin,
+            tenant=tenant,
+        )
+        return sid, True
+
+    def restore(self, series: Sequence[Series]) -> None:
+        self.series.update({each.sid: each for each in series})
+
+    def get(self, sid: int, *, tenant: str) -> Series:
+        try:
+            return self.series[sid]
+        except KeyError:
+            raise NotFound(f"no series {sid:016x} of tenant {tenant}") from None
+
+    def find(
+        self,
+        *,
+        tenant: str,
+        entity: str = "",
+        metric: str = "",
+        labels: Mapping[str, str] | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Series]:
+        del tenant
+        wanted = dict(labels or {}).items()
+        hits = (s for s in self.series.values() if entity in ("", s.entity) and metric in ("", s.metric))
+        return [s for s in hits if wanted <= dict(s.labels).items()][:limit]
+
+    def count(self, *, tenant: str) -> int:
+        del tenant
+        return len(self.series)
+
+    def save(self) -> None:
+        return None
+
+
+def span(
+    entity: str,
+    span_id: str,
+    *,
+    at_s: float,
+    ms: float = 10.0,
+    kind: int = 2,
+    parent: str = "",
+    name: str = "GET /",
+    peer: str = "",
+    error: bool = False,
+    trace: str = "",
+    attributes: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """One row of spans that starts `at_s` seconds after `START_NS`."""
+    return {
+        "trace_id": trace or f"{int(at_s * 1000):032x}",
+        "span_id": span_id,
+        "parent_id": parent,
+        "entity": entity,
+        "name": name,
+        "kind": kind,
+        "start_ns": START_NS + int(at_s * SECOND_NS),
+        "duration_ns": int(ms * 1_000_000),
+        "error": error,
+        "peer": peer,
+        "attributes": json.dumps(dict(attributes or {})),
+    }
+
+
+def line(
+    entity: str,
+    body: str,
+    *,
+    at_s: float,
+    severity: int = 17,
+    trace: str = "",
+    attributes: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """One row of logs."""
+    return {
+        "time_ns": START_NS + int(at_s * SECOND_NS),
+        "entity": entity,
+        "severity": severity,
+        "body": body,
+        "trace_id": trace,
+        "span_id": "",
+        "attributes": json.dumps(dict(attributes or {})),
+    }
+
+
+def spans(*rows: dict[str, object]) -> Spans:
+    """Rows as one batch."""
+    return Spans(data=_batch(rows, SPANS))
+
+
+def logs(*rows: dict[str, object]) -> Logs:
+    """Rows as one batch."""
+    return Logs(data=_batch(rows, LOGS))
+
+
+def _batch(rows: Sequence[dict[str, object]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = []
+    for field in schema:
+        values = [row[field.name] for row in rows]
+        if pa.types.is_dictionary(field.type):
+            columns.append(pa.array(values, pa.string()).dictionary_encode())
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.record_batch(columns, schema=schema)
+
+
+def ns(at_s: float) -> int:
+    """Nanoseconds of a second after `START_NS`."""
+    return START_NS + int(at_s * SECOND_NS)
