@@ -19,6 +19,7 @@ class FrameKind(IntEnum):
     EVENTS = 5  # JSON array of events
     PREDICTIONS = 6  # Arrow IPC stream, schema columns.PREDICTIONS
     TICK = 7  # empty: the receivers' clock, so that timers fire when telemetry stops
+    TOPOLOGY = 8  # JSON object {"entities": [...], "edges": [...]}: declared, such as a model's lineage
 
 
 class Lane(IntEnum):

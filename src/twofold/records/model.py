@@ -57,8 +57,9 @@ class DatasetVersion:
 
 
 class RunState(StrEnum):
-    """Life of a training run."""
+    """Life of a training run. Asked for in one process, it is taken up by the worker."""
 
+    REQUESTED = "requested"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -72,6 +73,7 @@ class Run:
         code_sha256, environment_sha256: Content hashes of the project's source files and of the lock.
         artifact_sha256: Hash of the model file that came out.
         tracking_ref: Run id in the experiment tracker.
+        requester: Who asked for it.
     """
 
     id: str
@@ -89,6 +91,7 @@ class Run:
     ended: datetime | None = None
     error: str = ""
     tracking_ref: str = ""
+    requester: str = ""
     tenant: str = DEFAULT_TENANT
 
 
