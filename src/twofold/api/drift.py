@@ -1,0 +1,105 @@
+"""What the models pages compute: newest drift, rates, who is live, who gets which traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from twofold.api.services import Services
+from twofold.api.views import DriftValue, Traffic
+from twofold.records.entity import EntityKind, entity_id
+from twofold.records.model import Release, ReleaseStage
+from twofold.records.series import Series, sid_text
+from twofold.records.time import to_ns
+
+DRIFT_METRICS: Final = ("model.drift.psi", "model.output.psi")
+RATE_METRIC: Final = "model.request_rate"
+_NEWEST: Final = timedelta(hours=1)  # how far back a newest value may lie
+
+
+def newest(services: Services, series: Sequence[Series], tenant: str) -> Mapping[int, float]:
+    """The newest sample of each series, where there is one within the last hour."""
+    if not series:
+        return {}
+    now = datetime.now(UTC)
+    sids = [each.sid for each in series]
+    table = services.history.samples(sids, to_ns(now - _NEWEST), to_ns(now) + 1, tenant=tenant)
+    columns = (table.column(name).to_pylist() for name in ("sid", "value"))
+    return dict(zip(*columns, strict=True))
+
+
+def drift_of(services: Services, tenant: str, model: str = "") -> Mapping[str, list[DriftValue]]:
+    """Newest drift values by model, worst first."""
+    found = [s for metric in DRIFT_METRICS for s in services.catalog.find(tenant=tenant, metric=metric)]
+    if model:
+        found = [series for series in found if model_of(series.entity) == model]
+    values = newest(services, found, tenant)
+    drift: dict[str, list[DriftValue]] = {}
+    for series in found:
+        drift.setdefault(model_of(series.entity), []).append(
+            DriftValue(
+                entity=series.entity,
+                feature=series.entity.partition("/")[2],
+                series=sid_text(series.sid),
+                value=values.get(series.sid),
+            )
+        )
+    for each in drift.values():
+        each.sort(key=lambda value: -1.0 if value.value is None else value.value, reverse=True)
+    return drift
+
+
+def request_rates(services: Services, tenant: str) -> Mapping[str, float]:
+    """Requests a second by model, summed over its series."""
+    found = services.catalog.find(tenant=tenant, metric=RATE_METRIC)
+    values = newest(services, found, tenant)
+    rates: dict[str, float] = {}
+    for series in found:
+        if series.sid in values:
+            model = model_of(series.entity)
+            rates[model] = rates.get(model, 0.0) + values[series.sid]
+    return rates
+
+
+def model_of(entity: str) -> str:
+    """The model that a `model:` or `feature:` entity belongs to; empty for others.
+
+    >>> model_of("feature:ranker/age"), model_of("model:ranker"), model_of("service:cart")
+    ('ranker', 'ranker', '')
+    """
+    kind, _, name = entity.partition(":")
+    if kind == EntityKind.FEATURE:
+        return name.partition("/")[0]
+    return name if kind == EntityKind.MODEL else ""
+
+
+def model_entity(model: str) -> str:
+    """The entity id of a model."""
+    return entity_id(EntityKind.MODEL, model)
+
+
+def traffic_of(releases: Iterable[Release]) -> list[Traffic]:
+    """Who answers requests now, from one model's releases: live, then canary, then shadow."""
+    newest_of: dict[str, Release] = {}
+    live = ""
+    for release in sorted(releases, key=lambda each: each.seq):
+        newest_of[release.version] = release
+        live = release.version if release.stage is ReleaseStage.LIVE else live
+    canary = sum(r.weight for r in newest_of.values() if r.stage is ReleaseStage.CANARY)
+    shares = [
+        Traffic(
+            version=release.version,
+            stage=release.stage,
+            weight=max(0.0, 1.0 - canary) if release.stage is ReleaseStage.LIVE else release.weight,
+        )
+        for release in newest_of.values()
+        if release.stage in {ReleaseStage.CANARY, ReleaseStage.SHADOW} or release.version == live
+    ]
+    order = [ReleaseStage.LIVE, ReleaseStage.CANARY, ReleaseStage.SHADOW]
+    return sorted((s for s in shares if s.stage in order), key=lambda share: order.index(share.stage))
+
+
+def live_version(releases: Iterable[Release]) -> str:
+    """The version that answers; empty when none does."""
+    return next((share.version for share in traffic_of(releases) if share.stage is ReleaseStage.LIVE), "")

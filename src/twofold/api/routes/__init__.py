@@ -1,0 +1,47 @@
+"""One module a noun; `ROUTERS` is the whole REST API."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from twofold.api.routes import (
+    alerts,
+    audit,
+    changes,
+    demo,
+    home,
+    incidents,
+    models,
+    projects,
+    runbooks,
+    series,
+    session,
+    state,
+    stream,
+    tokens,
+    topology,
+    traces,
+    users,
+    verdicts,
+)
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    session.routes,
+    home.routes,
+    incidents.routes,
+    verdicts.routes,
+    alerts.routes,
+    changes.routes,
+    topology.routes,
+    series.routes,
+    traces.routes,
+    models.routes,
+    projects.routes,
+    runbooks.routes,
+    stream.routes,
+    users.routes,
+    tokens.routes,
+    audit.routes,
+    demo.routes,
+    state.routes,
+)

@@ -1,0 +1,207 @@
+"""What routes call: stores, and ports to the rooms that act. `app.py` fills it once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import CollectorRegistry
+
+from twofold.errors import NotFound, Unavailable
+from twofold.records.access import Setting
+from twofold.records.model import Release, ReleaseStage
+from twofold.records.runbook import Execution, StepState
+from twofold.records.series import Series
+from twofold.store.catalog import Catalog
+from twofold.store.history import History
+from twofold.store.ledger import Ledger
+
+
+class ResponderPort(Protocol):
+    """Remedies: proposed, approved by another person, run by the worker."""
+
+    def propose(
+        self,
+        *,
+        runbook: str,
+        incident: str,
+        arguments: Mapping[str, Any],
+        dry_run: bool,
+        requester: str,
+        tenant: str,
+    ) -> Execution:
+        """A PROPOSED execution. Raises `NotFound`, `InputError` (arguments), `Conflict` (cooldown, blast radius)."""
+        ...
+
+    def approve(self, execution: str, *, approval_hash: str, approver: str, tenant: str) -> Execution:
+        """Approve what the hash names. Raises `Conflict` (changed, expired), `Denied` (same person, kill switch)."""
+        ...
+
+    def reject(self, execution: str, *, reason: str, actor: str, tenant: str) -> Execution:
+        """Turn a proposal down. Raises `Conflict` when it is past that."""
+        ...
+
+    def decide(self, execution: str, *, step: str, outcome: StepState, actor: str, tenant: str) -> Execution:
+        """Say what an UNKNOWN step did: SUCCEEDED or FAILED. Raises `Conflict` when it is not UNKNOWN."""
+        ...
+
+    def kill_switch(self, *, tenant: str) -> Setting | None:
+        """The switch as last set (`engaged` or `released`); None when nobody ever touched it."""
+        ...
+
+    def set_kill_switch(self, *, engaged: bool, actor: str, tenant: str) -> Setting:
+        """Stop or allow every remedy, in every process."""
+        ...
+
+
+class ModelsPort(Protocol):
+    """The release ledger's writers and training."""
+
+    def release(
+        self,
+        model: str,
+        *,
+        version: str,
+        stage: ReleaseStage,
+        weight: float | None,
+        reason: str,
+        actor: str,
+        tenant: str,
+    ) -> Release:
+        """Put a version into a stage. Raises `NotFound`, `Conflict` when its gates did not pass."""
+        ...
+
+    def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
+        """Put the version that was live before back. Raises `Conflict` when there is none."""
+        ...
+
+    def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:
+        """Start a training; the id of its workflow. Raises `NotFound`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that the demo can break."""
+
+    name: str
+    title: str
+    description: str
+    active: bool = False
+    since: float | None = None
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoState:
+    """What the demo runs."""
+
+    available: bool
+    faults: tuple[Fault, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+class DemoPort(Protocol):
+    """The demo's control server. Called in a worker thread."""
+
+    def state(self) -> DemoState:
+        """What can be broken and what is."""
+        ...
+
+    def break_fault(self, name: str, *, seconds: float | None) -> None:
+        """Switch a fault on. Raises `NotFound`, `Unavailable`."""
+        ...
+
+    def mend_fault(self, name: str) -> None:
+        """Switch it off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """How Twofold itself does."""
+
+    points_per_s: float = 0.0
+    lag_s: float = 0.0
+    journal_bytes: int = 0
+
+
+class PulsePort(Protocol):
+    """Facts about the running parts."""
+
+    def pulse(self) -> Pulse:
+        """Rates and lags now."""
+        ...
+
+    def problems(self) -> Mapping[str, str]:
+        """Part name to what is wrong with it; empty means ready."""
+        ...
+
+
+class BandsPort(Protocol):
+    """The band in which a detector expects a series."""
+
+    def band(
+        self, series: Series, time_ns: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        """Low and high at these times, NaN where unknown; None when no detector watches the series."""
+        ...
+
+
+class NoDemo:
+    """No demo runs beside this Twofold."""
+
+    def state(self) -> DemoState:
+        """Nothing to break."""
+        return DemoState(available=False)
+
+    def break_fault(self, name: str, *, seconds: float | None) -> None:
+        """Always `Unavailable`."""
+        raise Unavailable(f"no demo runs here, so {name!r} cannot be broken for {seconds} s; start `twofold demo`")
+
+    def mend_fault(self, name: str) -> None:
+        """Always `NotFound`."""
+        raise NotFound(f"no demo runs here, so nothing named {name!r} is broken")
+
+
+class StillPulse:
+    """For programs that only serve the API."""
+
+    def pulse(self) -> Pulse:
+        """All zero."""
+        return Pulse()
+
+    def problems(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+
+class NoBands:
+    """No detector runs in this process; bands come from findings alone."""
+
+    def band(
+        self,
+        series: Series,  # noqa: ARG002 - the port's signature
+        time_ns: npt.NDArray[np.int64],  # noqa: ARG002 - the port's signature
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        """Always None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that routes may use."""
+
+    ledger: Ledger
+    history: History
+    catalog: Catalog
+    responder: ResponderPort
+    models: ModelsPort
+    demo: DemoPort = field(default_factory=NoDemo)
+    pulse: PulsePort = field(default_factory=StillPulse)
+    bands: BandsPort = field(default_factory=NoBands)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """Self metrics, shown on /metrics."""
