@@ -48,8 +48,13 @@ class Skops:
 
     def load(self, data: bytes) -> SkopsPredictor:
         """The predictor. Raises `Corrupt` or `Denied`."""
-        import skops.io  # noqa: PLC0415 - heavy, and optional
-        from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - the same
+        try:
+            import skops.io  # noqa: PLC0415 - heavy, and optional
+            from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415 - the same
+        except ImportError as error:
+            raise Unsupported(
+                f"skops models need scikit-learn and skops: pip install 'twofold[sklearn]' ({error})"
+            ) from error
 
         _check_archive(data)
         try:
