@@ -1,0 +1,111 @@
+"""Carries frames from the journal into the history: one thread a partition, exactly once, in tiers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from twofold.errors import Transient
+from twofold.records.frame import Position
+from twofold.store.catalog import Catalog
+from twofold.store.history import History
+from twofold.store.journal import Journal
+
+log = logging.getLogger(__name__)
+
+CONSUMER: Final = "history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderConfig:
+    """When the hot window becomes files.
+
+    Attributes:
+        flush_s: Longest time that telemetry stays in the hot window and the journal alone.
+        flush_rows: Rows after which it is written earlier; bounds memory.
+        frames: Most frames read at once.
+    """
+
+    flush_s: float = 30.0
+    flush_rows: int = 3_000_000
+    frames: int = 256
+
+
+class Recorder:
+    """One thread over all partitions. A crash loses nothing: it goes on at the committed position.
+
+    Readers see rows as soon as `append` returned; files follow with the next flush.
+    """
+
+    def __init__(
+        self, journal: Journal, history: History, catalog: Catalog, config: RecorderConfig | None = None
+    ) -> None:
+        self._journal = journal
+        self._history = history
+        self._catalog = catalog
+        self._config = config or RecorderConfig()
+        self._positions: dict[int, Position] = {p: journal.committed(CONSUMER, p) for p in journal.partitions()}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._rows = 0
+        self.failure: BaseException | None = None
+        self.flushes = 0
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="recorder", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take what is durable, flush, end the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def drain(self) -> int:
+        """Take every frame that is durable now, in the calling thread; returns their number."""
+        frames = 0
+        for partition in self._journal.partitions():
+            while batch := self._journal.read(partition, self._positions[partition], self._config.frames):
+                self._history.append(partition, batch)
+                self._positions[partition] = batch[-1][0]
+                self._rows += sum(frame.rows for _, frame in batch)
+                frames += len(batch)
+                if self._rows >= self._config.flush_rows:
+                    self.flush()
+        return frames
+
+    def flush(self) -> None:
+        """Write the hot window, then release the journal. Definitions go first: samples without names are lost."""
+        self._catalog.save()
+        for partition, position in self._history.flush().items():
+            self._journal.commit(CONSUMER, partition, position)
+        self._rows = 0
+        self.flushes += 1
+
+    def _loop(self) -> None:
+        due = time.monotonic() + self._config.flush_s
+        try:
+            while not self._stop.is_set():
+                taken = self.drain()
+                if time.monotonic() >= due:
+                    self._flush_patiently()
+                    due = time.monotonic() + self._config.flush_s
+                elif not taken:
+                    first = self._journal.partitions()[0]
+                    self._journal.wait(first, self._positions[first], timeout_s=0.2)
+            self.drain()
+            self.flush()
+        except BaseException as error:  # the thread's boundary: readiness turns false, the journal keeps the frames
+            log.exception("the history is no longer written")
+            self.failure = error
+
+    def _flush_patiently(self) -> None:
+        try:
+            self.flush()
+        except Transient as error:
+            log.warning("the history could not be written, the journal keeps it: %s", error)

@@ -1,0 +1,76 @@
+"""Follows the ledger's feed of writes: how processes learn of each other's work."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from twofold.errors import TwofoldError
+from twofold.store.ledger import Change, Ledger
+
+log = logging.getLogger(__name__)
+
+Follower = Callable[[Sequence[Change]], object]
+
+
+class Watch:
+    """One thread that polls the feed and tells followers of every write once, in order.
+
+    A follower that raises is told the same writes again, after a pause: it must be idempotent.
+
+    Args:
+        after: Sequence number from which on writes are new; `save` is told each one that is done.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        followers: Sequence[Follower],
+        *,
+        after: int,
+        save: Callable[[int], None] = lambda _seq: None,
+        poll_s: float = 0.25,
+    ) -> None:
+        self._ledger = ledger
+        self._followers = tuple(followers)
+        self._after = after
+        self._save = save
+        self._poll_s = poll_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.failures = 0
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="ledger-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the round at hand."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def round(self) -> int:
+        """Tell followers what is new, in the calling thread; returns how many writes."""
+        changes = self._ledger.changes(self._after)
+        if not changes:
+            return 0
+        for follower in self._followers:
+            follower(changes)
+        self._after = changes[-1].seq
+        self._save(self._after)
+        return len(changes)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = self.round()
+            except TwofoldError as error:
+                self.failures += 1
+                log.warning("a follower of the ledger could not keep up and will be told again: %s", error)
+                busy = 0
+            if not busy:
+                self._stop.wait(self._poll_s)
