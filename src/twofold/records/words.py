@@ -29,7 +29,7 @@ def claim(finding: Finding) -> str:
     if signal is Signal.AVAILABILITY:
         return "not reachable" if finding.direction is Direction.DOWN else "reachable again"
     if signal is Signal.ERRORS and finding.unit == "1":
-        return f"{words} {finding.value:.0%}"
+        return f"{words} {percent(finding.value)}"
     if signal is Signal.DRIFT:
         return f"{words} {finding.value:.2g}, usually {finding.expected:.2g}"
     return f"{words} {compare(finding.value, finding.expected)}"
@@ -46,5 +46,22 @@ def compare(value: float, expected: float) -> str:
     ratio = value / expected
     if ratio >= 2:  # noqa: PLR2004 - from twice on, a factor reads better than a percentage
         return f"{ratio:.2g} x usual" if ratio < 100 else f"{ratio:.0f} x usual"  # noqa: PLR2004 - no 1.5e+02
-    change = abs(ratio - 1)
-    return f"{change:.0%}".replace("%", " %") + (" below usual" if ratio < 1 else " above usual")
+    return percent(abs(ratio - 1)) + (" below usual" if ratio < 1 else " above usual")
+
+
+def percent(ratio: float) -> str:
+    """A ratio in whole percent.
+
+    >>> percent(0.345)
+    '34 %'
+    """
+    return f"{ratio:.0%}".replace("%", " %")
+
+
+def seconds(span_s: float) -> str:
+    """A span of time, readable.
+
+    >>> seconds(8.2), seconds(250)
+    ('8 s', '4 min')
+    """
+    return f"{span_s:.0f} s" if abs(span_s) < 120 else f"{span_s / 60:.0f} min"  # noqa: PLR2004 - two minutes

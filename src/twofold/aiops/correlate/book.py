@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from twofold.aiops.correlate.config import CorrelateConfig
-from twofold.aiops.correlate.words import headline, name_of, parse_severity, severity_of, worst
+from twofold.aiops.correlate.words import parse_severity, severity_of, worst
 from twofold.records.alert import Alert, AlertState, Severity
 from twofold.records.event import Event
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.signal import Signal, harmful, signal_of, stem
 from twofold.records.time import SECOND_NS, to_ns
+from twofold.records.words import headline, name_of
 
 OUTSIDE_SCORE = 6.0
 """Score of an alert from outside: somebody wrote a rule for it, so it may open an incident alone."""

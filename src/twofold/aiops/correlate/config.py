@@ -25,6 +25,7 @@ class CorrelateConfig:
         hold_s: All alerts must have been resolved this long before the incident resolves.
         stale_s: An alert without news for this long counts as resolved.
         change_window_s: Changes this long before the start are told in the timeline.
+        edge_keep_s: A learnt edge that was not seen again for this long is gone.
         max_findings: Findings listed on one alert; further ones only count.
         max_pending: Alerts without an incident kept in memory; the oldest go first.
     """
@@ -39,5 +40,6 @@ class CorrelateConfig:
     hold_s: float = 60.0
     stale_s: float = 3600.0
     change_window_s: float = 1800.0
+    edge_keep_s: float = 86_400.0
     max_findings: int = 50
     max_pending: int = 10_000

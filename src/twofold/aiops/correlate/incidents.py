@@ -10,13 +10,15 @@ from twofold.aiops.correlate.book import Book, Life, digest
 from twofold.aiops.correlate.config import CorrelateConfig
 from twofold.aiops.correlate.group import Group, Groups, Span
 from twofold.aiops.correlate.relate import Relatives
-from twofold.aiops.correlate.words import incident_title, name_of, worst
+from twofold.aiops.correlate.words import incident_title, worst
 from twofold.records.alert import Severity
+from twofold.records.entity import Edge
 from twofold.records.event import Event, EventKind
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.signal import Signal
 from twofold.records.time import SECOND_NS, to_datetime, to_ns
+from twofold.records.words import name_of
 from twofold.stats.graph import Graph
 
 _MAX_CHANGES = 1000
@@ -75,6 +77,17 @@ class Incidents:
                     self._attract(group, now_ns)
         self._resolve(now_ns)
         self._forget(now_ns)
+
+    def learn(self, edge: Edge) -> None:
+        """Take an edge of the topology."""
+        if self.graph.edge(edge.source, edge.target, edge.relation) is None:
+            self.relatives.clear()
+        self.graph.add(edge)
+
+    def unlearn(self, now_ns: int) -> None:
+        """Forget edges that were not seen for long."""
+        if self.graph.forget_before(to_datetime(max(0, now_ns - _ns(self.config.edge_keep_s)))):
+            self.relatives.clear()
 
     def due_ns(self, now_ns: int) -> int | None:
         """The next moment at which time alone changes something."""

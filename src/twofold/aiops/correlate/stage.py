@@ -24,6 +24,7 @@ from twofold.records.time import SECOND_NS, to_ns
 from twofold.stats.graph import Graph
 
 _VERSION: Final = 1
+_HOUR_NS: Final = 3600 * SECOND_NS
 
 
 class Correlate:
@@ -55,10 +56,7 @@ class Correlate:
         """Take findings, events and edges; nothing comes out before `advance`."""
         for item in items:
             if isinstance(item, Edge):
-                tenant = self._tenant(item.tenant)
-                if tenant.graph.edge(item.source, item.target, item.relation) is None:
-                    tenant.relatives.clear()
-                tenant.graph.add(item)
+                self._tenant(item.tenant).learn(item)
             elif isinstance(item, Finding) or (isinstance(item, Event) and item.kind is not EventKind.NEW_TEMPLATE):
                 self._waiting.append(item)
         return ()
@@ -79,6 +77,9 @@ class Correlate:
                 position += 1
             for tenant in self._tenants.values():
                 tenant.settle(moment)
+        if end_ns // _HOUR_NS != self._now_ns // _HOUR_NS:
+            for tenant in self._tenants.values():
+                tenant.unlearn(end_ns)
         self._now_ns = end_ns
         return [record for tenant in self._tenants.values() for record in tenant.flush()]
 
