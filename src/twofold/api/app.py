@@ -11,13 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from twofold.api import problems, schema
 from twofold.api.auth import Config, Guard
 from twofold.api.credentials import FailureLimit
-from twofold.api.rules import Part, Rule, Rules, api_rules
 from twofold.api.routes import ROUTERS
+from twofold.api.rules import Part, Rule, Rules, api_rules
 from twofold.api.services import Services
 from twofold.api.stream import Feed
 from twofold.errors import TwofoldError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -28,53 +29,68 @@ ABSENT: Final = """<!doctype html>
 <body style="font-family: system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem; line-height: 1.5">
 <h1>Twofold runs</h1>
 <p>The REST API and the receivers answer, but this checkout holds no built UI. An installed wheel does.</p>
-<p>Build it with <code>make web</code>, then reload this page. The API is described in
+<p>Build it with <code>make web</code>, then start Twofold again. The API is described in
 <a href="/openapi.json">/openapi.json</a>.</p>
 </body>
 </html>
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _File:
-    body: bytes
-    gzipped: bytes | None
-    media_type: str
-    etag: str
+    """One file, read and compressed when first asked for."""
+
+    path: Path
+
+    @cached_property
+    def media_type(self) -> str:
+        return mimetypes.guess_type(self.path.name)[0] or "application/octet-stream"
+
+    @cached_property
+    def body(self) -> bytes:
+        return self.path.read_bytes()
+
+    @cached_property
+    def etag(self) -> str:
+        return f'"{hashlib.sha256(self.body).hexdigest()[:32]}"'
+
+    @cached_property
+    def brotli(self) -> bytes:
+        import cramjam  # noqa: PLC0415 - loaded only by who serves pages
+
+        return bytes(cramjam.brotli.compress(self.body, level=9))
+
+    @cached_property
+    def gzip(self) -> bytes:
+        return gzip.compress(self.body, 6, mtime=0)
+
+    def encodings(self) -> dict[str, Callable[[], bytes]]:
+        """Ways to send it compressed, best first; none for what is small or compressed already."""
+        if len(self.body) < _LEAST or not self.media_type.startswith(_COMPRESSED):
+            return {}
+        return {"br": lambda: self.brotli, "gzip": lambda: self.gzip}
 
 
 def ui(folder: Path = STATIC) -> ASGIApp:
-    """An ASGI app over a folder of built files, read and compressed once, on first request of each.
+    """An ASGI app over a folder of built files, as the folder stands now.
 
     A path that is no file gets `index.html`, so that deep links of the single-page app work; a
     missing asset gets 404, because HTML in place of a script only hides the error.
     """
-
-    @cache
-    def load(path: str) -> _File | None:
-        file = (folder / path).resolve()
-        if not file.is_relative_to(folder.resolve()) or not file.is_file():
-            return None
-        return _file(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "application/octet-stream")
+    files = {file.relative_to(folder).as_posix(): _File(path=file) for file in folder.rglob("*") if file.is_file()}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         path = request.url.path.lstrip("/")
-        if "\0" in path or "\\" in path:
-            found = None
-        elif path.startswith("assets/"):
-            found = load(path)
-        else:
-            found = (load(path) if path else None) or load("index.html") or _file(ABSENT.encode(), "text/html")
+        found = files.get(path)
+        if found is None and not path.startswith("assets/"):
+            found = files.get("index.html")
+            if found is None:
+                await Response(ABSENT, media_type="text/html")(scope, receive, send)
+                return
         await _answer(request, path, found)(scope, receive, send)
 
     return app
-
-
-def _file(body: bytes, media_type: str) -> _File:
-    worth = len(body) >= _LEAST and media_type.startswith(_COMPRESSED)
-    gzipped = gzip.compress(body, 6, mtime=0) if worth else None
-    return _File(body=body, gzipped=gzipped, media_type=media_type, etag=f'"{_digest(body)}"')
 
 
 def _answer(request: Request, path: str, file: _File | None) -> Response:
@@ -88,11 +104,9 @@ def _answer(request: Request, path: str, file: _File | None) -> Response:
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
     body = file.body
-    if file.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        body = file.gzipped
-        headers["content-encoding"] = "gzip"
-    return Response(body if request.method != "HEAD" else b"", 200, headers, file.media_type)
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:32]
+    taken = {part.partition(";")[0].strip() for part in request.headers.get("accept-encoding", "").split(",")}
+    for name, compressed in file.encodings().items():
+        if name in taken:
+            body, headers["content-encoding"] = compressed(), name
+            break
+    return Response(body, 200, headers, file.media_type)

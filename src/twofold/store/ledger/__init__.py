@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 R = TypeVar("R")
+Merge = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +32,12 @@ class Change:
 class Ledger(Protocol):
     """Typed records in SQL, shared by several processes. Every write is durable when the call returns."""
 
-    def put(self, *records: object) -> None:
+    def put(self, *records: object, merge: Merge | None = None) -> None:
         """Insert or replace records by (tenant, id), all in one transaction.
 
         Into an append-only table: inserts; the same id again is ignored when equal.
+        With `merge`, what is written is `merge(record, stored)`, in the same transaction: nobody's
+        change in between is lost. `stored` is None for a new record; append-only tables are not merged.
 
         Raises:
             Conflict: Another record stands under an append-only id.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
-from twofold.errors import ConfigError, Corrupt, StorageFull, TwofoldError, Unavailable
+from twofold.errors import ConfigError, Corrupt, InputError, StorageFull, TwofoldError, Unavailable
 
 WRITE_LOCK: Final = 0x74776F66  # "twof": one writer at a time, so that the change feed's order is the order of commits
 _SQLITE: Final = {"SQLITE_FULL": StorageFull, "SQLITE_CORRUPT": Corrupt, "SQLITE_NOTADB": Corrupt}
@@ -118,6 +118,8 @@ def _meaning(error: DBAPIError) -> TwofoldError | None:
         return kind(text)
     if name.startswith(_SQLITE_AWAY) or state.startswith(_POSTGRES_AWAY):
         return Unavailable(text)
+    if isinstance(error, DataError):
+        return InputError(text, reason="unfit_record")
     if not name and not state and isinstance(error, (OperationalError, InterfaceError)):
         return Unavailable(text)
     return None

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from twofold.errors import Conflict, InputError, NotFound
 from twofold.records.time import to_ns
-from twofold.store.ledger import Change
+from twofold.store.ledger import Change, Merge
 from twofold.store.ledger.codec import decode, encode
 from twofold.store.ledger.engine import Connections
 from twofold.store.ledger.migrations import migrate
@@ -57,7 +57,7 @@ class SqlLedger:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def put(self, *records: object) -> None:
+    def put(self, *records: object, merge: Merge | None = None) -> None:
         """See `Ledger.put`. A record equal to the stored one writes nothing."""
         groups: dict[type[Any], list[Any]] = defaultdict(list)
         for record in records:
@@ -67,7 +67,8 @@ class SqlLedger:
         rows = [(spec_of(kind), _rows(spec_of(kind), group)) for kind, group in groups.items()]
         with self._connections.write() as connection:
             for spec, group in rows:
-                _write(connection, spec, group)
+                merged = _merged(connection, spec, group, groups[spec.kind], merge) if merge else group
+                _write(connection, spec, merged)
 
     def get(self, kind: type[R], key: str, *, tenant: str) -> R:
         """See `Ledger.get`."""
@@ -187,6 +188,18 @@ def _stored(connection: sa.Connection, spec: Spec, rows: Iterable[_Key]) -> dict
         query = sa.select(table.c.id, table.c.body).where(table.c.tenant == tenant, table.c.id.in_(ids))
         found |= {(tenant, row.id): row.body for row in connection.execute(query)}
     return found
+
+
+def _merged(
+    connection: sa.Connection, spec: Spec, rows: dict[_Key, dict[str, Any]], records: Sequence[Any], merge: Merge
+) -> dict[_Key, dict[str, Any]]:
+    """The rows after each record met the stored one of its id."""
+    if spec.append_only:
+        return rows
+    stored = _stored(connection, spec, rows)
+    latest = {(record.tenant, spec.key(record)): record for record in records}
+    present = {key: decode(spec.kind, body) for key, body in stored.items()}
+    return _rows(spec, (merge(record, present.get(key)) for key, record in latest.items()))
 
 
 def _write(connection: sa.Connection, spec: Spec, rows: dict[_Key, dict[str, Any]]) -> None:
