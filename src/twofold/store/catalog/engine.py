@@ -1,0 +1,242 @@
+"""The catalog in memory with a file behind it; definitions are kept packed, about 250 bytes a series.
+
+A definition lives as the bytes of two JSON texts: its identity (metric, labels) and the rest.
+Registration compares bytes; a `Series` is built when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from twofold.errors import Corrupt, InputError, NotFound, TooLarge
+from twofold.records.series import Origin, Series, SeriesKind
+from twofold.store.catalog.lines import Line, Lines
+
+HASH_BITS: Final = 43
+METRIC_BITS: Final = 20
+MAX_IDENTITY_BYTES: Final = 16 << 10
+_BREAK: Final = b"\n"  # JSON text never holds one
+_NONE: Final = array("q")
+
+
+class FileCatalog:
+    """Definitions of all tenants, saved as lines of one file.
+
+    One process registers; others may open the same folder to read what is saved.
+
+    Args:
+        root: The folder; made when absent.
+        limit_per_tenant: Most series of one tenant.
+    """
+
+    def __init__(self, root: Path, *, limit_per_tenant: int = 200_000) -> None:
+        self._limit = limit_per_tenant
+        self._lock = threading.RLock()
+        self._tenants: dict[str, _Tenant] = {}
+        self._unsaved: list[Line] = []
+        self._lines = Lines(root / "series.jsonl")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take what another process has saved since."""
+        with self._lock:
+            for tenant, sid, identity, rest in self._lines.read():
+                self._tenant(tenant).add(sid, identity, rest)
+
+    def register(
+        self,
+        metric: str,
+        labels: Mapping[str, str],
+        *,
+        entity: str,
+        tenant: str,
+        unit: str = "",
+        kind: SeriesKind = SeriesKind.GAUGE,
+        origin: Origin = Origin.METRIC,
+    ) -> tuple[int, bool]:
+        """See `Catalog.register`. Metric and labels are the identity; of the rest the first registration counts.
+
+        Raises:
+            InputError: Metric and labels are larger than 16 KiB together (`reason="labels_size"`).
+        """
+        identity = _identity(metric, labels)
+        if len(identity) > MAX_IDENTITY_BYTES:
+            raise InputError(
+                f"metric and labels of {len(identity)} bytes, limit {MAX_IDENTITY_BYTES}; shorten label values",
+                reason="labels_size",
+            )
+        with self._lock:
+            known = self._tenant(tenant)
+            sid = known.find(metric, identity)
+            if sid in known.packed:
+                return sid, False
+            if len(known.packed) >= self._limit:
+                raise TooLarge(
+                    f"tenant {tenant} has {self._limit} series, its limit; drop labels with many values "
+                    "or raise the limit",
+                    reason="cardinality",
+                    limit=self._limit,
+                )
+            self._add(tenant, sid, identity, orjson.dumps([entity, unit, kind.value, origin.value]))
+            return sid, True
+
+    def restore(self, series: Sequence[Series]) -> None:
+        """See `Catalog.restore`.
+
+        Raises:
+            Corrupt: A sid stands for other labels already.
+        """
+        with self._lock:
+            for each in series:
+                identity = _identity(each.metric, each.labels)
+                held = self._tenant(each.tenant).packed.get(each.sid)
+                if held is None:
+                    rest = orjson.dumps([each.entity, each.unit, each.kind.value, each.origin.value])
+                    self._add(each.tenant, each.sid, identity, rest)
+                elif not held.startswith(identity + _BREAK):
+                    raise Corrupt(
+                        f"sid {each.sid:016x} is given to {each.metric} and to {held.partition(_BREAK)[0].decode()}",
+                        sid=each.sid,
+                    )
+
+    def get(self, sid: int, *, tenant: str) -> Series:
+        """See `Catalog.get`."""
+        known = self._tenants.get(tenant)
+        packed = known.packed.get(sid) if known else None
+        if packed is None:
+            raise NotFound(f"no series {sid:016x}", sid=sid)
+        return _unpack(sid, packed, tenant)
+
+    def find(
+        self,
+        *,
+        tenant: str,
+        entity: str = "",
+        metric: str = "",
+        labels: Mapping[str, str] | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Series]:
+        """See `Catalog.find`; in the order of registration."""
+        known = self._tenants.get(tenant)
+        if known is None:
+            return []
+        with self._lock:
+            sids: Iterable[int] = known.candidates(entity, metric)
+        wanted = (labels or {}).items()
+        series = (_unpack(sid, known.packed[sid], tenant) for sid in sids)
+        matching = (
+            each
+            for each in series
+            if (not entity or each.entity == entity)
+            and (not metric or each.metric == metric)
+            and wanted <= each.labels.items()
+        )
+        return list(itertools.islice(matching, max(0, limit)))
+
+    def count(self, *, tenant: str) -> int:
+        """See `Catalog.count`."""
+        known = self._tenants.get(tenant)
+        return len(known.packed) if known else 0
+
+    def save(self) -> None:
+        """See `Catalog.save`. Raises `StorageFull`; what could not be written is tried again next time."""
+        with self._lock:
+            self._lines.append(self._unsaved)
+            self._unsaved = []
+
+    def _tenant(self, name: str) -> _Tenant:
+        known = self._tenants.get(name)
+        if known is None:
+            known = self._tenants[name] = _Tenant(name)
+        return known
+
+    def _add(self, tenant: str, sid: int, identity: bytes, rest: bytes) -> None:
+        self._tenant(tenant).add(sid, identity, rest)
+        self._unsaved.append(Line(tenant, sid, identity, rest))
+
+
+class _Tenant:
+    """One tenant's definitions and where to look for them."""
+
+    __slots__ = ("_entities", "_metrics", "_moved", "_name", "packed")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.packed: dict[int, bytes] = {}
+        self._entities: dict[str, array[int]] = {}
+        self._metrics: dict[str, array[int]] = {}
+        self._moved: dict[bytes, int] = {}  # identities whose own hash was taken by another
+
+    def find(self, metric: str, identity: bytes) -> int:
+        """The sid of this identity, known or to be given."""
+        if identity in self._moved:
+            return self._moved[identity]
+        attempt = 0
+        while True:
+            sid = series_id(metric, self._name, identity, attempt)
+            held = self.packed.get(sid)
+            if held is None or held.startswith(identity + _BREAK):
+                return sid
+            attempt += 1
+
+    def add(self, sid: int, identity: bytes, rest: bytes) -> None:
+        """Take a definition under its sid."""
+        metric, entity = orjson.loads(identity)[0], orjson.loads(rest)[0]
+        self.packed[sid] = identity + _BREAK + rest
+        self._metrics.setdefault(metric, array("q")).append(sid)
+        self._entities.setdefault(entity, array("q")).append(sid)
+        if sid != series_id(metric, self._name, identity):
+            self._moved[identity] = sid
+
+    def candidates(self, entity: str, metric: str) -> list[int]:
+        """Sids to look through: the shortest list that holds every match."""
+        lists: list[Sequence[int]] = []
+        if entity:
+            lists.append(self._entities.get(entity, _NONE))
+        if metric:
+            lists.append(self._metrics.get(metric, _NONE))
+        return list(min(lists, key=len) if lists else self.packed)
+
+
+def series_id(metric: str, tenant: str, identity: bytes, attempt: int = 0) -> int:
+    """A sid: 20 bits of the metric's hash, so that its series stand together, and 43 of the labels'.
+
+    `attempt` counts up while another series holds the id.
+    """
+    high = _hash(metric.encode(), METRIC_BITS)
+    return high << HASH_BITS | _hash(b"%d\n%b\n%b" % (attempt, tenant.encode(), identity), HASH_BITS)
+
+
+def _hash(data: bytes, bits: int) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> (64 - bits)
+
+
+def _identity(metric: str, labels: Mapping[str, str]) -> bytes:
+    try:
+        return orjson.dumps([metric, dict(labels)], option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise InputError(f"labels of {metric!r} are no text: {error}", reason="labels") from error
+
+
+def _unpack(sid: int, packed: bytes, tenant: str) -> Series:
+    identity, _, rest = packed.partition(_BREAK)
+    metric, labels = orjson.loads(identity)
+    entity, unit, kind, origin = orjson.loads(rest)
+    return Series(
+        sid=sid,
+        metric=metric,
+        labels=labels,
+        entity=entity,
+        unit=unit,
+        kind=SeriesKind(kind),
+        origin=Origin(origin),
+        tenant=tenant,
+    )
