@@ -1,0 +1,60 @@
+/** What is asked of the server and under which key it is kept, shared by all features. */
+import { infiniteQueryOptions, queryOptions, useSuspenseQuery } from "@tanstack/react-query";
+import { calls, type IncidentFilter } from "./calls";
+
+/** The stream renews what it knows of; this is for what it cannot tell (rates, lag). */
+const SLOW_MS = 15_000;
+
+export const queries = {
+  session: () =>
+    queryOptions({
+      queryKey: ["session"],
+      queryFn: calls.session,
+      staleTime: Number.POSITIVE_INFINITY,
+      retry: false,
+    }),
+  home: () => queryOptions({ queryKey: ["home"], queryFn: calls.home, refetchInterval: SLOW_MS }),
+  incidents: (filter: IncidentFilter) =>
+    infiniteQueryOptions({
+      queryKey: ["incidents", filter],
+      queryFn: ({ pageParam }) => calls.incidents({ ...filter, after: pageParam }),
+      initialPageParam: "",
+      getNextPageParam: (last) => last.next || undefined,
+      placeholderData: (previous) => previous,
+    }),
+  incident: (id: string) => queryOptions({ queryKey: ["incident", id], queryFn: () => calls.incident(id) }),
+  points: (sid: string, start: string, end: string) =>
+    queryOptions({
+      queryKey: ["points", sid, start, end],
+      queryFn: () => calls.points(sid, start, end),
+      staleTime: 10_000,
+      placeholderData: (previous) => previous,
+    }),
+  trace: (id: string) =>
+    queryOptions({ queryKey: ["trace", id], queryFn: () => calls.trace(id), staleTime: 60_000 }),
+  logs: (entity: string, start: string, end: string, q: string) =>
+    queryOptions({
+      queryKey: ["logs", entity, start, end, q],
+      queryFn: () => calls.logs({ entity, start, end, q, limit: 100 }),
+      staleTime: 30_000,
+    }),
+  changes: (entity: string, since: string) =>
+    queryOptions({ queryKey: ["changes", entity, since], queryFn: () => calls.changes(entity, since) }),
+  models: () => queryOptions({ queryKey: ["models"], queryFn: calls.models, refetchInterval: SLOW_MS }),
+  model: (name: string) =>
+    queryOptions({ queryKey: ["model", name], queryFn: () => calls.model(name), refetchInterval: SLOW_MS }),
+  killSwitch: () => queryOptions({ queryKey: ["kill-switch"], queryFn: calls.killSwitch }),
+  tokens: () => queryOptions({ queryKey: ["tokens"], queryFn: calls.tokens }),
+  audit: () => queryOptions({ queryKey: ["audit"], queryFn: calls.audit }),
+  demo: () => queryOptions({ queryKey: ["demo"], queryFn: calls.demo, staleTime: 5000 }),
+};
+
+/** Who is signed in. Only below the signed-in part of the page, where the answer is in the cache. */
+export function useSession() {
+  return useSuspenseQuery(queries.session()).data;
+}
+
+/** May the signed-in user do this? The server asks again; this only spares a useless button. */
+export function useCan(permission: string): boolean {
+  return useSession().permissions.includes(permission);
+}

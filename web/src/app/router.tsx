@@ -1,0 +1,132 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { queries } from "../api/queries";
+import { ProblemError } from "../api/request";
+import { NotFound, RouteProblem } from "./Fallbacks";
+import { Shell } from "./Shell";
+
+interface Context {
+  client: QueryClient;
+}
+
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined;
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet, notFoundComponent: NotFound });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search: Record<string, unknown>): { next?: string } => ({ next: text(search.next) }),
+  component: lazyRouteComponent(() => import("../features/auth/LoginPage"), "LoginPage"),
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  component: Shell,
+  errorComponent: RouteProblem,
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.client.ensureQueryData(queries.session());
+    } catch (error) {
+      if (error instanceof ProblemError && error.status === 401) {
+        throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
+      }
+      throw error;
+    }
+  },
+});
+
+const home = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/",
+  component: lazyRouteComponent(() => import("../features/home/HomePage"), "HomePage"),
+});
+
+export interface IncidentsSearch {
+  state?: string;
+  severity?: string;
+  entity?: string;
+  q?: string;
+  past?: string;
+}
+
+const incidents = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/incidents",
+  validateSearch: (search: Record<string, unknown>): IncidentsSearch => ({
+    state: text(search.state),
+    severity: text(search.severity),
+    entity: text(search.entity),
+    q: text(search.q),
+    past: text(search.past),
+  }),
+  component: lazyRouteComponent(() => import("../features/incidents/IncidentsPage"), "IncidentsPage"),
+});
+
+const incident = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/incidents/$id",
+  validateSearch: (search: Record<string, unknown>): { suspect?: string } => ({
+    suspect: text(search.suspect),
+  }),
+  component: lazyRouteComponent(() => import("../features/incidents/IncidentPage"), "IncidentPage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/models",
+  component: lazyRouteComponent(() => import("../features/models/ModelsPage"), "ModelsPage"),
+});
+
+const model = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/models/$name",
+  validateSearch: (search: Record<string, unknown>): { feature?: string; version?: string } => ({
+    feature: text(search.feature),
+    version: text(search.version),
+  }),
+  component: lazyRouteComponent(() => import("../features/models/ModelPage"), "ModelPage"),
+});
+
+const demo = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/demo",
+  component: lazyRouteComponent(() => import("../features/demo/DemoPage"), "DemoPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("../features/settings/SettingsPage"), "SettingsPage"),
+});
+
+const routeTree = root.addChildren([
+  login,
+  signedIn.addChildren([home, incidents, incident, models, model, demo, settings]),
+]);
+
+export function makeRouter(client: QueryClient) {
+  return createRouter({
+    routeTree,
+    context: { client },
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultErrorComponent: RouteProblem,
+    defaultNotFoundComponent: NotFound,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,18 @@
+/** Which part of time an evidence's chart shows, and which links may be followed. Pure. */
+import type { Evidence, Incident } from "../../api/types";
+
+const LEAD_MS = 15 * 60_000;
+const TRAIL_MS = 5 * 60_000;
+
+/** The evidence's window with a calm stretch before it, so that the deviation is seen against what was normal. */
+export function chartWindow(piece: Evidence, incident: Incident): { start: string; end: string } {
+  const from = Math.min(Date.parse(piece.start), Date.parse(incident.start)) - LEAD_MS;
+  const to = Math.max(Date.parse(piece.end), Date.parse(incident.end ?? incident.last_seen)) + TRAIL_MS;
+  return { start: new Date(from).toISOString(), end: new Date(to).toISOString() };
+}
+
+/** Links come from outside: only web addresses are followed. */
+export function safeLink(link: string | undefined): string | null {
+  if (!link || !URL.canParse(link)) return null;
+  return ["https:", "http:"].includes(new URL(link).protocol) ? link : null;
+}

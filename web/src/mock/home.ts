@@ -1,0 +1,121 @@
+import type { ChangeEvent, Demo, Home, Session, Token } from "../api/types";
+import { hex, minutesAgo } from "./clock";
+import { incidents } from "./incidents";
+
+const change = (minutes: number, kind: string, entity: string, title: string, version = ""): ChangeEvent => ({
+  id: hex(`${title}${minutes}`, 16),
+  kind: "change",
+  time: minutesAgo(minutes),
+  entity,
+  title,
+  change: kind,
+  version,
+  state: "",
+  source: "ci",
+  link: "",
+  attributes: {},
+});
+
+export const changes: ChangeEvent[] = [
+  change(12.2, "deploy", "service:payment", "payment deployed", "1.4.2"),
+  change(23, "data_version", "dataset:catalog", "New catalog prices", "9f31c2"),
+  change(31, "deploy", "service:catalog", "catalog deployed", "2.9.0"),
+  change(130, "promotion", "model:recommendation", "v8 runs as shadow", "8"),
+  change(215, "config", "service:cart", "Session cache doubled"),
+  change(388, "rollback", "model:fraud", "Rolled back to v2", "2"),
+  change(610, "flag", "service:gateway", "Flag one-click-checkout on for 10 %"),
+];
+
+export const home = (): Home => ({
+  open_incidents: incidents.filter((incident) => incident.state !== "resolved"),
+  recent_incidents: incidents.filter((incident) => incident.state === "resolved"),
+  counts: {
+    open: incidents.filter((incident) => incident.state === "open").length,
+    acknowledged: incidents.filter((incident) => incident.state === "acknowledged").length,
+    resolved_24h: 5,
+    alerts_firing: 6,
+    findings_24h: 1284,
+    alerts_24h: 57,
+    incidents_24h: 7,
+  },
+  models_at_risk: [
+    {
+      model: "recommendation",
+      version: "7",
+      reason: "Input price drifts since 22 min: PSI 0.42, limit 0.25.",
+      drift: 0.42,
+    },
+  ],
+  changes,
+  health: { entities: 23, series: 1842, points_per_s: 368, lag_s: 2.4, journal_bytes: 61_400_000 },
+  noise_removed: { findings: 1284, alerts: 57, incidents: 7 },
+});
+
+export const session: Session = {
+  user: { id: "admin", name: "admin", role: "admin" },
+  permissions: [
+    "read",
+    "incident:respond",
+    "runbook:approve",
+    "model:train",
+    "model:release",
+    "demo:break",
+    "admin",
+  ],
+};
+
+export const tokens: Token[] = [
+  {
+    id: hex("token 1", 16),
+    user: "admin",
+    name: "otel-collector",
+    kind: "token",
+    scopes: ["telemetry:send"],
+    created: minutesAgo(9000),
+    expires: null,
+    revoked: false,
+  },
+  {
+    id: hex("token 2", 16),
+    user: "admin",
+    name: "old-laptop",
+    kind: "token",
+    scopes: ["read"],
+    created: minutesAgo(20_000),
+    expires: null,
+    revoked: true,
+  },
+];
+
+const fault = (name: string, title: string, description: string, since: string | null = null) => ({
+  name,
+  title,
+  description,
+  active: since !== null,
+  since,
+});
+
+export const demo: Demo = {
+  available: true,
+  faults: [
+    fault(
+      "latency",
+      "Slow payment",
+      "payment waits 1.2 s for the card network on most charges.",
+      minutesAgo(11.7),
+    ),
+    fault(
+      "bad-deploy",
+      "Bad deploy",
+      "checkout is deployed as a version that answers a third of requests with 500.",
+    ),
+    fault("memory-leak", "Memory leak", "cart keeps every basket it ever saw."),
+    fault("cpu-hog", "CPU hog", "A job takes all of one core beside catalog."),
+    fault("dependency-down", "Dependency down", "inventory stops answering; catalog's calls fail."),
+    fault("disk-full", "Disk filling", "worker writes its scratch files and never deletes them."),
+    fault("data-drift", "Data drift", "Prices reach the recommendation model in cents instead of euros."),
+  ],
+  shop: {
+    services: ["gateway", "catalog", "cart", "checkout", "payment", "recommendation", "worker", "load"],
+  },
+};

@@ -1,0 +1,66 @@
+/** A trace and log lines behind the mock incident. */
+import type { LogLine, Span, Trace } from "../api/types";
+import { hex, minutesAgo } from "./clock";
+import { TRACE_ID } from "./incidents";
+
+const START = Date.parse(minutesAgo(6));
+
+type Call = [
+  name: string,
+  parent: string,
+  service: string,
+  operation: string,
+  offset: number,
+  length: number,
+  error?: boolean,
+];
+
+const CALLS: Call[] = [
+  ["root", "", "gateway", "POST /api/checkout", 0, 1412, true],
+  ["auth", "root", "gateway", "verify session", 2, 6],
+  ["checkout", "root", "checkout", "POST /checkout", 10, 1398, true],
+  ["cart", "checkout", "cart", "GET /cart/{id}", 14, 31],
+  ["redis", "cart", "cart", "HGETALL", 18, 4],
+  ["orders", "checkout", "checkout", "INSERT orders", 48, 22],
+  ["client", "checkout", "checkout", "POST payment/charge", 74, 1312, true],
+  ["charge", "client", "payment", "POST /charge", 82, 1241, true],
+  ["fraud", "charge", "payment", "infer fraud", 90, 24],
+  ["network", "charge", "payment", "card network", 118, 1196, true],
+  ["release", "checkout", "checkout", "UPDATE orders", 1389, 15],
+];
+
+export const trace: Trace = {
+  trace_id: TRACE_ID,
+  spans: CALLS.map(
+    ([name, parent, service, operation, offset, length, error]): Span => ({
+      span_id: hex(`span ${name}`, 16),
+      parent_id: parent === "" ? "" : hex(`span ${parent}`, 16),
+      entity: `service:${service}`,
+      name: operation,
+      kind: 2,
+      start: new Date(START + offset).toISOString(),
+      duration_ms: length,
+      error: error ?? false,
+      peer: "",
+      attributes: {},
+    }),
+  ),
+};
+
+const LINES: [number, number, string][] = [
+  [10.4, 17, "charge 8f2c failed: card network timed out after 1200 ms (attempt 1 of 1)"],
+  [9.9, 17, "charge 91aa failed: card network timed out after 1200 ms (attempt 1 of 1)"],
+  [9.2, 13, "pool card-network: 16 of 16 connections in use, 9 waiting"],
+  [8.7, 17, "charge 3b07 failed: card network timed out after 1200 ms (attempt 1 of 1)"],
+  [7.5, 17, 'charge c4d1 failed: card network timed out after 1200 ms <b>not markup</b> {"retry": false}'],
+  [6.1, 9, "settings reloaded: card_network.timeout_ms=1200 card_network.retries=0"],
+  [5.8, 17, "charge 5e90 failed: card network timed out after 1200 ms (attempt 1 of 1)"],
+];
+
+export const logs: LogLine[] = LINES.map(([minutes, severity, body]) => ({
+  time: minutesAgo(minutes),
+  entity: "service:payment",
+  severity,
+  body,
+  trace_id: TRACE_ID,
+}));
