@@ -1,0 +1,261 @@
+"""A tap on the receivers: what was accepted, in one compressed file, to be sent again as if it happened now.
+
+The file is a magic line and then blocks of a few MiB (length, CRC-32, zstd), so that a crash costs
+at most the last one. Inside a block each request is a line of JSON (path, media type, receive
+time, lane, size) and its body.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Final, Self
+
+import cramjam
+import orjson
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from twofold.aiops.ingest.otlp.message import PROTOBUF
+from twofold.aiops.ingest.otlp.message import parse as parse_otlp
+from twofold.aiops.ingest.prometheus import WriteRequest
+from twofold.errors import ConfigError, Corrupt, Unsupported
+from twofold.records.frame import Lane
+from twofold.records.time import to_datetime
+
+BLOCK_BYTES: Final = 8 << 20
+LEVEL: Final = 12
+_MAGIC: Final = b"twofold-capture 1\n"
+_PREFIX: Final = struct.Struct("<II")
+_ZERO_TIME: Final = "0001-01-01"  # Alertmanager's way to say: not yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """One request as it was accepted, its body decompressed."""
+
+    path: str
+    media: str
+    body: bytes
+    time_ns: int
+    lane: Lane = Lane.LIVE
+
+    def encoded(self) -> tuple[bytes, dict[str, str]]:
+        """Body and headers to send it with: remote write as snappy, anything else gzipped."""
+        headers = {"content-type": self.media, "x-twofold-lane": self.lane.name.lower()}
+        if self.path.endswith("/write"):
+            version = {"x-prometheus-remote-write-version": "0.1.0"}
+            return bytes(cramjam.snappy.compress_raw(self.body)), headers | version | {"content-encoding": "snappy"}
+        return bytes(cramjam.gzip.compress(self.body, 6)), headers | {"content-encoding": "gzip"}
+
+
+class Capture:
+    """Appends requests to a new file. Thread-safe; use it in a `with` block or close it.
+
+    Raises:
+        ConfigError: The file exists already; a capture is never overwritten.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("xb")
+        except FileExistsError as error:
+            raise ConfigError(f"capture {path} exists; move it away or name another", path=str(path)) from error
+        self._lock = threading.Lock()
+        self._file.write(_MAGIC)
+        self._block = bytearray()
+
+    def record(self, path: str, media: str, body: bytes, time_ns: int = 0, lane: Lane = Lane.LIVE) -> None:
+        """Append one request; `time_ns` 0 means now."""
+        header = {
+            "path": path,
+            "media": media,
+            "time_ns": time_ns or time.time_ns(),
+            "lane": int(lane),
+            "size": len(body),
+        }
+        with self._lock:
+            if self._file.closed:
+                return
+            self._block += orjson.dumps(header) + b"\n" + body
+            if len(self._block) >= BLOCK_BYTES:
+                self._flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            if not self._file.closed:
+                self._flush()
+                self._file.close()
+
+    def _flush(self) -> None:
+        if self._block:
+            packed = bytes(cramjam.zstd.compress(bytes(self._block), LEVEL))
+            self._file.write(_PREFIX.pack(len(packed), zlib.crc32(packed)) + packed)
+            self._file.flush()
+            self._block.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_capture(path: Path) -> Iterator[Captured]:
+    """The requests of a capture, in the order they were accepted.
+
+    Raises:
+        Corrupt: Not a capture, or torn; everything before the tear was given out.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise Corrupt(f"{path} is not a capture of this version", path=str(path))
+        while prefix := file.read(_PREFIX.size):
+            yield from _requests(_block(prefix, file, path))
+
+
+def _block(prefix: bytes, file: BinaryIO, path: Path) -> bytes:
+    """The next block, decompressed."""
+    if len(prefix) == _PREFIX.size:
+        length, crc = _PREFIX.unpack(prefix)
+        packed = file.read(length)
+        if len(packed) == length and zlib.crc32(packed) == crc:
+            return bytes(cramjam.zstd.decompress(packed))
+    raise Corrupt(f"capture {path} is torn at byte {file.tell()}; what stands before is good", path=str(path))
+
+
+def _requests(block: bytes) -> Iterator[Captured]:
+    position = 0
+    while position < len(block):
+        end = block.index(b"\n", position)
+        header = orjson.loads(block[position:end])
+        position = end + 1 + header["size"]
+        yield Captured(
+            path=header["path"],
+            media=header["media"],
+            body=block[end + 1 : position],
+            time_ns=header["time_ns"],
+            lane=Lane(header["lane"]),
+        )
+
+
+def shift(request: Captured, delta_ns: int) -> Captured:
+    """The same request with every time in it moved by `delta_ns`; whole milliseconds for remote write.
+
+    OTLP sent as JSON comes out as protobuf.
+
+    Raises:
+        Unsupported: A path that no receiver has.
+        DecodeError: The body does not parse.
+    """
+    change = _SHIFTS.get(request.path)
+    if change is None:
+        raise Unsupported(f"{request.path} is not a path that a capture can be shifted for", path=request.path)
+    media = PROTOBUF if request.media == PROTOBUF or request.path in _OTLP else request.media
+    body = change(request, delta_ns)
+    return replace(request, body=body, media=media, time_ns=request.time_ns + delta_ns)
+
+
+def _shift_metrics(request: Captured, delta_ns: int) -> bytes:
+    message = parse_otlp(ExportMetricsServiceRequest, request.body, request.media)
+    metrics = (
+        metric
+        for resource in message.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.WhichOneof("data")
+    )
+    for metric in metrics:
+        for point in getattr(metric, str(metric.WhichOneof("data"))).data_points:
+            _move(point, delta_ns, "start_time_unix_nano", "time_unix_nano")
+            for exemplar in getattr(point, "exemplars", ()):
+                _move(exemplar, delta_ns, "time_unix_nano")
+    return message.SerializeToString()
+
+
+def _shift_logs(request: Captured, delta_ns: int) -> bytes:
+    message = parse_otlp(ExportLogsServiceRequest, request.body, request.media)
+    for resource in message.resource_logs:
+        for scope in resource.scope_logs:
+            for record in scope.log_records:
+                _move(record, delta_ns, "time_unix_nano", "observed_time_unix_nano")
+    return message.SerializeToString()
+
+
+def _shift_traces(request: Captured, delta_ns: int) -> bytes:
+    message = parse_otlp(ExportTraceServiceRequest, request.body, request.media)
+    for resource in message.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                _move(span, delta_ns, "start_time_unix_nano", "end_time_unix_nano")
+                for event in span.events:
+                    _move(event, delta_ns, "time_unix_nano")
+    return message.SerializeToString()
+
+
+def _move(message: Message, delta_ns: int, *fields: str) -> None:
+    """Times that are set, moved; never below zero."""
+    for field in fields:
+        if value := getattr(message, field):
+            setattr(message, field, max(0, value + delta_ns))
+
+
+def _shift_write(request: Captured, delta_ns: int) -> bytes:
+    message = WriteRequest()
+    message.ParseFromString(request.body)
+    delta_ms = delta_ns // 1_000_000
+    for series in message.timeseries:
+        for sample in series.samples:
+            sample.timestamp += delta_ms
+        for exemplar in series.exemplars:
+            exemplar.timestamp += delta_ms
+    shifted: bytes = message.SerializeToString()
+    return shifted
+
+
+def _shift_items(request: Captured, delta_ns: int) -> bytes:
+    """Changes and predictions; one that has no time happened when it was received."""
+    body = orjson.loads(request.body)
+    items = body if isinstance(body, list) else body.get("items", [body])
+    for item in items:
+        item["time"] = _moved(item["time"], delta_ns) if item.get("time") else _text(request.time_ns + delta_ns)
+    return orjson.dumps(items)
+
+
+def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
+    body = orjson.loads(request.body)
+    for alert in body["alerts"]:
+        for key in ("startsAt", "endsAt"):
+            if alert.get(key) and not alert[key].startswith(_ZERO_TIME):
+                alert[key] = _moved(alert[key], delta_ns)
+    return orjson.dumps(body)
+
+
+def _moved(text: str, delta_ns: int) -> str:
+    return (datetime.fromisoformat(text) + timedelta(microseconds=delta_ns // 1000)).isoformat()
+
+
+def _text(time_ns: int) -> str:
+
+    return to_datetime(time_ns).isoformat()
+
+
+_OTLP: Final = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})
+_SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
+    "/v1/metrics": _shift_metrics,
+    "/v1/logs": _shift_logs,
+    "/v1/traces": _shift_traces,
+    "/api/v1/write": _shift_write,
+    "/v1/changes": _shift_items,
+    "/v1/predictions": _shift_items,
+    "/webhooks/alertmanager": _shift_alerts,
+}

@@ -1,0 +1,146 @@
+"""Conservation (promise P5): every item that comes in is counted once as what became of it.
+
+    received = stored + duplicate + rejected{reason} + dropped{reason}
+
+Items are what the protocol speaks of: data points, log records, spans, events, predictions.
+*Rejected* items are told to the sender; *dropped* ones are legal and carry nothing to store (a
+stale marker, a NaN). `rows` counts what went into the journal: one histogram point is several
+rows. Rows of the history plus its own duplicates equal these rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import prometheus_client as prom
+
+
+class Item(StrEnum):
+    """What kind of item is counted."""
+
+    POINTS = "points"
+    LOGS = "logs"
+    SPANS = "spans"
+    EVENTS = "events"
+    PREDICTIONS = "predictions"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the items of one request, and how many rows they made."""
+
+    item: Item
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, reason: str) -> Outcome:
+        """The same items when their journal append failed: what would have been stored is rejected."""
+        rejected = self.rejected + Counter({reason: self.stored + self.duplicate})
+        return Outcome(self.item, received=self.received, rejected=rejected, dropped=self.dropped)
+
+    def text(self) -> str:
+        """Why items were rejected, for the sender; empty when none were.
+
+        >>> Outcome(Item.POINTS, received=3, rejected=Counter(future=2)).text()
+        '2 of 3 points rejected: future 2'
+        """
+        total = self.rejected.total()
+        if not total:
+            return ""
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.rejected.items()))
+        return f"{total} of {self.received} {self.item} rejected: {reasons}"
+
+
+class Counts:
+    """Totals since start, for `/metrics` and for the conservation check. Thread-safe.
+
+    Args:
+        registry: Where the `twofold_ingest_*` metrics are registered; None for a registry of its own.
+    """
+
+    def __init__(self, registry: prom.CollectorRegistry | None = None) -> None:
+        self.registry = registry or prom.CollectorRegistry()
+        self._lock = threading.Lock()
+        self._totals = {item: Outcome(item) for item in Item}
+        self._items = prom.Counter(
+            "twofold_ingest_items",
+            "Items by outcome: received, stored, duplicate, rejected, dropped",
+            ["item", "outcome", "reason"],
+            registry=self.registry,
+        )
+        self._rows = prom.Counter(
+            "twofold_ingest_rows", "Rows appended to the journal", ["item"], registry=self.registry
+        )
+        self._requests = prom.Counter(
+            "twofold_ingest_requests", "Requests by receiver and answer", ["receiver", "code"], registry=self.registry
+        )
+        self._seconds = prom.Histogram(
+            "twofold_ingest_request_seconds",
+            "Time from the last byte of a request to its answer",
+            ["receiver"],
+            registry=self.registry,
+        )
+        self._in_flight = prom.Gauge(
+            "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
+        )
+
+    def add(self, outcome: Outcome) -> None:
+        """Count the items of one request."""
+        with self._lock:
+            total = self._totals[outcome.item]
+            total.received += outcome.received
+            total.stored += outcome.stored
+            total.duplicate += outcome.duplicate
+            total.rows += outcome.rows
+            total.rejected.update(outcome.rejected)
+            total.dropped.update(outcome.dropped)
+        item = outcome.item.value
+        for name in ("received", "stored", "duplicate"):
+            if count := getattr(outcome, name):
+                self._items.labels(item, name, "").inc(count)
+        for name in ("rejected", "dropped"):
+            for reason, count in getattr(outcome, name).items():
+                self._items.labels(item, name, reason).inc(count)
+        if outcome.rows:
+            self._rows.labels(item).inc(outcome.rows)
+
+    def request(self, receiver: str, code: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(receiver, str(code)).inc()
+        self._seconds.labels(receiver).observe(seconds)
+
+    def in_flight(self, size_bytes: int) -> None:
+        """Note the bytes in flight."""
+        self._in_flight.set(size_bytes)
+
+    def total(self, item: Item) -> Outcome:
+        """A copy of the totals of one kind of item."""
+        with self._lock:
+            total = self._totals[item]
+            return Outcome(
+                item,
+                total.received,
+                total.stored,
+                total.duplicate,
+                total.rows,
+                Counter(total.rejected),
+                Counter(total.dropped),
+            )
+
+    def imbalance(self) -> Mapping[Item, int]:
+        """Per kind of item, received minus everything that is accounted for; empty when the equation holds."""
+        found: dict[Item, int] = {}
+        for item in Item:
+            total = self.total(item)
+            known = total.stored + total.duplicate + total.rejected.total() + total.dropped.total()
+            if total.received != known:
+                found[item] = total.received - known
+        return found

@@ -1,0 +1,115 @@
+"""Decoded telemetry to the journal's frames, spread over its partitions.
+
+Samples go by their sid, lines and spans by their entity, so that everything of one series or one
+entity stands in one partition, in the order of its arrival.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twofold.aiops.ingest.rows import Rows
+from twofold.records.columns import samples_batch
+from twofold.records.event import Event
+from twofold.records.frame import Frame, FrameKind, Lane
+from twofold.records.series import Series
+from twofold.store.journal.codec import encode_batch, encode_events, encode_series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where and when a request came in; every frame of it carries this."""
+
+    tenant: str
+    lane: Lane
+    time_ns: int
+
+
+def sample_frames(rows: Rows, definitions: Sequence[Series], origin: Origin, partitions: int) -> list[Frame]:
+    """A frame of new definitions and a frame of samples for each partition that gets any."""
+    if not len(rows.sid):
+        return []
+    if partitions == 1:
+        return _sample_pair(rows.sid, rows.time_ns, rows.value, definitions, origin, 0)
+    frames: list[Frame] = []
+    target = rows.sid % partitions
+    for partition in np.unique(target).tolist():
+        mine = target == partition
+        own = [series for series in definitions if series.sid % partitions == partition]
+        frames += _sample_pair(rows.sid[mine], rows.time_ns[mine], rows.value[mine], own, origin, partition)
+    return frames
+
+
+def _sample_pair(
+    sid: npt.NDArray[np.int64],
+    time_ns: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float64],
+    definitions: Sequence[Series],
+    origin: Origin,
+    partition: int,
+) -> list[Frame]:
+    frames = []
+    if definitions:
+        frames.append(_frame(FrameKind.SERIES, encode_series(definitions), len(definitions), origin, partition))
+    payload = encode_batch(samples_batch(sid, time_ns, value))
+    frames.append(_frame(FrameKind.SAMPLES, payload, len(sid), origin, partition))
+    return frames
+
+
+def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partitions: int) -> list[Frame]:
+    """A frame of lines, spans or predictions for each partition that gets any, by entity (or model)."""
+    if not batch.num_rows:
+        return []
+    if partitions == 1:
+        return [_frame(kind, encode_batch(batch), batch.num_rows, origin, 0)]
+    keys = batch.column("model" if kind is FrameKind.PREDICTIONS else "entity")
+    home = np.array([partition_of(name, partitions) for name in keys.dictionary.to_pylist()])
+    target = home[keys.indices.to_numpy()]
+    frames = []
+    for partition in np.unique(target).tolist():
+        part = batch.filter(pa.array(target == partition))
+        frames.append(_frame(kind, encode_batch(part), part.num_rows, origin, partition))
+    return frames
+
+
+def event_frames(events: Iterable[Event], origin: Origin, partitions: int) -> list[Frame]:
+    """A frame of events for each partition that gets any, by entity."""
+    homes: dict[int, list[Event]] = {}
+    for event in events:
+        homes.setdefault(partition_of(event.entity, partitions), []).append(event)
+    return [
+        _frame(FrameKind.EVENTS, encode_events(found), len(found), origin, partition)
+        for partition, found in sorted(homes.items())
+    ]
+
+
+def tick_frames(origin: Origin, partitions: int) -> list[Frame]:
+    """The receivers' clock, to every partition."""
+    return [_frame(FrameKind.TICK, b"", 0, origin, partition) for partition in range(partitions)]
+
+
+def partition_of(name: str, partitions: int) -> int:
+    """Partition of an entity; the same in every process.
+
+    >>> partition_of("service:cart", 1)
+    0
+    """
+    return zlib.crc32(name.encode()) % partitions
+
+
+def _frame(kind: FrameKind, payload: bytes, rows: int, origin: Origin, partition: int) -> Frame:
+    return Frame(
+        kind=kind,
+        payload=payload,
+        time_ns=origin.time_ns,
+        rows=rows,
+        tenant=origin.tenant,
+        lane=origin.lane,
+        partition=partition,
+    )

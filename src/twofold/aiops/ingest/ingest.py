@@ -1,0 +1,147 @@
+"""All receivers as one component: routes to mount, tasks to run, and the door for our own serving and joints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import orjson
+import pyarrow as pa
+from starlette.routing import Route
+
+from twofold.aiops.ingest.alertmanager import Alertmanager
+from twofold.aiops.ingest.capture import Capture
+from twofold.aiops.ingest.changes import Changes
+from twofold.aiops.ingest.config import IngestConfig
+from twofold.aiops.ingest.counts import Counts, Item, Outcome
+from twofold.aiops.ingest.intake import Intake, event_outcome
+from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
+from twofold.aiops.ingest.predictions import Predictions, json_of
+from twofold.aiops.ingest.receiver import Dialect, Receiver
+from twofold.aiops.ingest.remote_write import RemoteWrite
+from twofold.aiops.ingest.scrape import Scraper
+from twofold.errors import TwofoldError
+from twofold.records.access import Permission
+from twofold.records.event import Event, EventKind
+from twofold.records.frame import FrameKind, Lane
+from twofold.store.catalog import Catalog
+from twofold.store.journal import Journal
+
+OTLP: Final = (Metrics, Logs, Traces)
+OTHERS: Final = (RemoteWrite, Alertmanager, Changes, Predictions)
+
+PERMISSIONS: Final[list[tuple[str, str, Permission]]] = [
+    ("POST", dialect.path, Permission.SEND) for dialect in (*OTLP, *OTHERS)
+]
+
+log = logging.getLogger(__name__)
+
+
+class Ingest:
+    """Everything that comes in, by one journal, one catalog and one set of counts."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        counts: Counts,
+        config: IngestConfig,
+        capture: Capture | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._config = config
+        self._capture = capture
+        self._intake = Intake(journal, catalog, counts, config, now_ns)
+        self._receiver = Receiver(config, counts, capture, now_ns)
+        self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
+        self._ticker: asyncio.Task[None] | None = None
+        self._otlp: list[Dialect] = [dialect(self._intake) for dialect in OTLP]
+        self._others: list[Dialect] = [dialect(self._intake) for dialect in OTHERS]
+
+    def routes(self, *, otlp_only: bool = False) -> list[Route]:
+        """A POST route for each receiver; `otlp_only` for the listener on OTLP's own port."""
+        dialects = self._otlp if otlp_only else [*self._otlp, *self._others]
+        return [
+            Route(dialect.path, self._receiver.endpoint(dialect), methods=["POST"], name=dialect.name)
+            for dialect in dialects
+        ]
+
+    async def start(self) -> None:
+        """Begin to scrape and to tick."""
+        self._scraper.start()
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def stop(self) -> None:
+        """End tasks and wait for requests in work. Closes the capture."""
+        await self._scraper.stop()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+            self._ticker = None
+        await asyncio.to_thread(self._receiver.close)
+        if self._capture is not None:
+            self._capture.close()
+
+    def accept_predictions(self, batch: pa.RecordBatch, tenant: str) -> Outcome:
+        """Store predictions of our own serving (schema `PREDICTIONS`). Blocking.
+
+        Raises:
+            Transient: Nothing was stored.
+        """
+        origin = self._intake.origin(tenant, Lane.LIVE)
+        rows = batch.num_rows
+        outcome = Outcome(Item.PREDICTIONS, rows, rows, rows=rows)
+        self._intake.batch(FrameKind.PREDICTIONS, batch, outcome, origin)
+        if self._capture is not None:
+            self._capture.record(Predictions.path, Predictions.media[0], json_of(batch), origin.time_ns)
+        return outcome
+
+    def accept_events(self, events: Sequence[Event], tenant: str, lane: Lane = Lane.LIVE) -> Outcome:
+        """Store events of the joints (a promotion is a change). Blocking.
+
+        Raises:
+            Transient: Nothing was stored.
+        """
+        origin = self._intake.origin(tenant, lane)
+        outcome = self._intake.events(events, event_outcome(len(events)), origin)
+        changes = [_change_json(event) for event in events if event.kind is EventKind.CHANGE]
+        if self._capture is not None and changes:
+            self._capture.record(Changes.path, Changes.media[0], orjson.dumps(changes), origin.time_ns, lane)
+        return outcome
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.tick_s)
+            try:
+                await self._receiver.run(self._intake.tick)
+            except TwofoldError as error:
+                log.warning("no clock frame in the journal: %s", error)
+
+
+def _change_json(event: Event) -> dict[str, object]:
+    """A change event as the body that `POST /v1/changes` takes."""
+    return {
+        "kind": event.change.value if event.change else "other",
+        "entity": event.entity,
+        "version": event.version,
+        "title": event.title,
+        "time": event.time.isoformat(),
+        "source": event.source,
+        "link": event.link,
+        "id": event.id,
+        "attributes": dict(event.attributes),
+    }
+
+
+def create_ingest(
+    journal: Journal,
+    catalog: Catalog,
+    counts: Counts,
+    config: IngestConfig,
+    capture: Capture | None = None,
+) -> Ingest:
+    """The receivers over these stores."""
+    return Ingest(journal, catalog, counts, config, capture)

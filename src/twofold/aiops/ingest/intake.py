@@ -1,0 +1,101 @@
+"""The narrow end of every receiver: decoded items are screened, made durable and counted, in this order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from twofold.aiops.ingest.config import IngestConfig
+from twofold.aiops.ingest.counts import Counts, Item, Outcome
+from twofold.aiops.ingest.entities import Naming
+from twofold.aiops.ingest.frames import Origin, batch_frames, event_frames, sample_frames, tick_frames
+from twofold.aiops.ingest.rows import Rows
+from twofold.aiops.ingest.series import SeriesIndex
+from twofold.aiops.ingest.status import reason_of
+from twofold.errors import Transient
+from twofold.records.event import Event
+from twofold.records.frame import Frame, FrameKind, Lane
+from twofold.records.time import SECOND_NS
+from twofold.store.catalog import Catalog
+from twofold.store.journal import Journal
+
+
+class Intake:
+    """Writes decoded items to the journal. Blocking; callable from many threads.
+
+    Args:
+        clock_ns: The wall clock; receivers are the only ones who read it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        counts: Counts,
+        config: IngestConfig,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.index = SeriesIndex(catalog)
+        self.naming = Naming(catalog)
+        self.counts = counts
+        self.clock_ns = clock_ns
+        self._journal = journal
+        self._future_s = config.future_s
+        self._partitions = len(journal.partitions())
+        self._live: set[str] = set()
+
+    def origin(self, tenant: str, lane: Lane) -> Origin:
+        """Tenant and lane with the present time."""
+        return Origin(tenant=tenant, lane=lane, time_ns=self.clock_ns())
+
+    def latest_ns(self, origin: Origin) -> int:
+        """Times after this lie too far in the future."""
+        return origin.time_ns + int(self._future_s * SECOND_NS)
+
+    def samples(self, rows: Rows, origin: Origin) -> Outcome:
+        """Screen and store samples, with the definitions of series that the journal does not hold yet.
+
+        Raises:
+            Transient: Nothing of the call was stored; it is counted as rejected.
+        """
+        kept, outcome = rows.screen(origin.time_ns, self._future_s)
+        definitions = self.index.pending(kept.sid, origin.tenant)
+        self._append(sample_frames(kept, definitions, origin, self._partitions), outcome, origin)
+        self.index.written(definitions, origin.tenant)
+        return outcome
+
+    def batch(self, kind: FrameKind, batch: pa.RecordBatch, outcome: Outcome, origin: Origin) -> Outcome:
+        """Store lines, spans or predictions. Raises `Transient` as `samples` does."""
+        self._append(batch_frames(kind, batch, origin, self._partitions), outcome, origin)
+        return outcome
+
+    def events(self, events: Sequence[Event], outcome: Outcome, origin: Origin) -> Outcome:
+        """Store events, each id once. Raises `Transient` as `samples` does."""
+        unique = {event.id: event for event in events}
+        outcome.stored = outcome.rows = len(unique)
+        outcome.duplicate = len(events) - len(unique)
+        self._append(event_frames(unique.values(), origin, self._partitions), outcome, origin)
+        return outcome
+
+    def tick(self) -> None:
+        """A clock frame for every tenant that sent live telemetry since start."""
+        for tenant in sorted(self._live):
+            self._journal.append(tick_frames(self.origin(tenant, Lane.LIVE), self._partitions))
+
+    def _append(self, frames: Sequence[Frame], outcome: Outcome, origin: Origin) -> None:
+        if frames:
+            try:
+                self._journal.append(frames)
+            except Transient as error:
+                self.counts.add(outcome.fail(reason_of(error)))
+                raise
+            if origin.lane is Lane.LIVE:
+                self._live.add(origin.tenant)
+        self.counts.add(outcome)
+
+
+def event_outcome(received: int) -> Outcome:
+    """The outcome of a request with this many events, before any is judged."""
+    return Outcome(Item.EVENTS, received)

@@ -1,0 +1,1 @@
+"""OpenTelemetry Protocol over HTTP: metrics, logs and traces, as protobuf or JSON."""

@@ -1,0 +1,77 @@
+"""The three OTLP/HTTP receivers: parse, walk, store, answer."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from starlette.responses import Response
+
+from twofold.aiops.ingest.intake import Intake
+from twofold.aiops.ingest.otlp.logs import logs_of
+from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
+from twofold.aiops.ingest.otlp.metrics import rows_of
+from twofold.aiops.ingest.otlp.response import failure, success
+from twofold.aiops.ingest.otlp.traces import spans_of
+from twofold.aiops.ingest.receiver import Payload
+from twofold.errors import TwofoldError
+from twofold.records.frame import FrameKind
+
+MEDIA: Final = (PROTOBUF, JSON)
+
+
+class _Otlp:
+    """What the three have in common."""
+
+    media: ClassVar[tuple[str, ...]] = MEDIA
+    encoding: ClassVar[str] = ""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def refuse(self, error: TwofoldError, media: str) -> Response:
+        """A `google.rpc.Status` in the request's media type."""
+        return failure(error, media)
+
+
+class Metrics(_Otlp):
+    """`POST /v1/metrics`."""
+
+    name: ClassVar[str] = "otlp_metrics"
+    path: ClassVar[str] = "/v1/metrics"
+
+    def receive(self, payload: Payload) -> Response:
+        """Store the data points."""
+        request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
+        rows = rows_of(request, self._intake.index, self._intake.naming, payload.origin.tenant)
+        return success(self._intake.samples(rows, payload.origin), payload.media)
+
+
+class Logs(_Otlp):
+    """`POST /v1/logs`."""
+
+    name: ClassVar[str] = "otlp_logs"
+    path: ClassVar[str] = "/v1/logs"
+
+    def receive(self, payload: Payload) -> Response:
+        """Store the log records."""
+        intake, origin = self._intake, payload.origin
+        request = parse(ExportLogsServiceRequest, payload.body, payload.media)
+        batch, outcome = logs_of(request, intake.naming, origin.tenant, origin.time_ns, intake.latest_ns(origin))
+        return success(intake.batch(FrameKind.LOGS, batch, outcome, origin), payload.media)
+
+
+class Traces(_Otlp):
+    """`POST /v1/traces`."""
+
+    name: ClassVar[str] = "otlp_traces"
+    path: ClassVar[str] = "/v1/traces"
+
+    def receive(self, payload: Payload) -> Response:
+        """Store the spans."""
+        intake, origin = self._intake, payload.origin
+        request = parse(ExportTraceServiceRequest, payload.body, payload.media)
+        batch, outcome = spans_of(request, intake.naming, origin.tenant, intake.latest_ns(origin))
+        return success(intake.batch(FrameKind.SPANS, batch, outcome, origin), payload.media)

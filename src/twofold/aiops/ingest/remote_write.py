@@ -1,0 +1,97 @@
+"""Prometheus remote write 1.0: snappy block, protobuf, milliseconds.
+
+The protocol knows no partial success: when samples are rejected the others are stored and the
+answer is 400, which Prometheus logs and does not send again; 429 and 503 it sends again.
+
+Source: Prometheus remote write 1.0 specification.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from google.protobuf.message import DecodeError as ProtobufError
+from starlette.responses import PlainTextResponse, Response
+
+from twofold.aiops.ingest.entities import labels_entity
+from twofold.aiops.ingest.intake import Intake
+from twofold.aiops.ingest.otlp.message import PROTOBUF
+from twofold.aiops.ingest.prometheus import TYPES, WriteRequest, family_of, kind_of, unit_of
+from twofold.aiops.ingest.receiver import Payload
+from twofold.aiops.ingest.rows import RowList, Rows
+from twofold.aiops.ingest.series import SeriesIndex
+from twofold.aiops.ingest.status import retry_headers, status_of
+from twofold.errors import DecodeError, TwofoldError
+
+NAME: Final = "__name__"
+MILLISECOND_NS: Final = 1_000_000
+FAMILY_LIMIT: Final = 100_000  # types remembered a tenant
+_MS_LIMIT: Final = (1 << 63) // MILLISECOND_NS - 1
+
+
+class RemoteWrite:
+    """`POST /api/v1/write`.
+
+    Native histograms are rejected (`native_histogram`); exemplars are not kept.
+    """
+
+    name: ClassVar[str] = "remote_write"
+    path: ClassVar[str] = "/api/v1/write"
+    media: ClassVar[tuple[str, ...]] = (PROTOBUF,)
+    encoding: ClassVar[str] = "snappy"
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._types: dict[str, dict[str, str]] = {}
+
+    def receive(self, payload: Payload) -> Response:
+        """Store the samples."""
+        tenant = payload.origin.tenant
+        request = parse(payload.body)
+        types = self._types.setdefault(tenant, {})
+        for each in request.metadata:
+            if each.metric_family_name in types or len(types) < FAMILY_LIMIT:
+                types[each.metric_family_name] = TYPES[each.type] if 0 <= each.type < len(TYPES) else ""
+        outcome = self._intake.samples(rows_of(request, self._intake.index, types, tenant), payload.origin)
+        if text := outcome.text():
+            return PlainTextResponse(text, 400)
+        return Response(status_code=204)
+
+    def refuse(self, error: TwofoldError, media: str) -> Response:  # noqa: ARG002 - every dialect is told the media type
+        """Plain text, as Prometheus writes it into its log."""
+        return PlainTextResponse(error.message, status_of(error), retry_headers(error))
+
+
+def parse(body: bytes) -> Any:
+    """The write request. Raises `DecodeError`."""
+    request = WriteRequest()
+    try:
+        request.ParseFromString(body)
+    except ProtobufError as error:
+        raise DecodeError(f"body is not a prometheus.WriteRequest: {error}", reason="decode") from error
+    return request
+
+
+def rows_of(request: Any, index: SeriesIndex, types: dict[str, str], tenant: str) -> Rows:
+    """Every sample as a row, in the order of the request; new series are registered."""
+    found = RowList()
+    for series in request.timeseries:
+        labels = {each.name: each.value for each in series.labels if each.value}
+        metric = labels.pop(NAME, "")
+        found.rejected["native_histogram"] += len(series.histograms)
+        if not metric or len({each.name for each in series.labels}) != len(series.labels):
+            found.rejected["bad_labels"] += len(series.samples)
+            continue
+        sid = index.resolve(
+            metric,
+            labels,
+            entity=labels_entity(labels),
+            tenant=tenant,
+            unit=unit_of(metric),
+            kind=kind_of(metric, family_of(metric, types)),
+        )
+        for sample in series.samples:
+            found.add(sid, min(sample.timestamp, _MS_LIMIT) * MILLISECOND_NS, sample.value)
+            found.next_point()
+    found.rejected = +found.rejected
+    return found.rows()

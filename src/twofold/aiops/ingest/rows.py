@@ -1,0 +1,116 @@
+"""Samples of one request as columns, before anything is judged.
+
+A data point may make several rows (a histogram: count, sum and buckets). It is stored whole or
+not at all, so rows name their point.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.aiops.ingest.counts import Item, Outcome
+from twofold.records.time import SECOND_NS
+
+Ints = npt.NDArray[np.int64]
+
+REFUSED: Final = -1  # a `sid` below zero: the catalog gave none, its limit is reached
+
+# What may be wrong with a row. Rejected is told to the sender, dropped is legal and holds nothing to keep.
+_REASONS: Final = ("", "cardinality", "no_time", "future", "not_finite", "stale")
+_CARDINALITY, _NO_TIME, _FUTURE, _NOT_FINITE, _STALE = range(1, 6)
+_DROPPED: Final = frozenset({"not_finite", "stale"})
+
+STALE_BITS: Final = np.uint64(0x7FF0000000000002)  # Prometheus's stale marker, one particular NaN
+
+
+@dataclass(slots=True)
+class Rows:
+    """Columns of equal length, in the order of the request.
+
+    Attributes:
+        sid: Series id, or `REFUSED`.
+        point: Which data point the row belongs to, 0 … points - 1, ascending.
+        points: Data points that made rows.
+        rejected, dropped: Data points that made none, by reason.
+    """
+
+    sid: Ints
+    time_ns: Ints
+    value: npt.NDArray[np.float64]
+    point: npt.NDArray[np.int32]
+    points: int
+    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def screen(self, now_ns: int, future_s: float) -> tuple[Rows, Outcome]:
+        """Rows that may be stored, and what became of every data point.
+
+        Rejected: no series (`cardinality`), no time, more than `future_s` past the receiver's clock.
+        Dropped: NaN and infinities, which no store or detector can use.
+        """
+        outcome = Outcome(Item.POINTS, rejected=self.rejected.copy(), dropped=self.dropped.copy())
+        outcome.received = self.points + outcome.rejected.total() + outcome.dropped.total()
+        fault = np.zeros(len(self.sid), np.int8)
+        fault[~np.isfinite(self.value)] = _NOT_FINITE
+        fault[self.value.view(np.uint64) == STALE_BITS] = _STALE
+        fault[self.time_ns > now_ns + int(future_s * SECOND_NS)] = _FUTURE
+        fault[self.time_ns <= 0] = _NO_TIME
+        fault[self.sid < 0] = _CARDINALITY
+        kept = self
+        if fault.any():
+            of_point = np.zeros(self.points, np.int8)
+            bad = np.flatnonzero(fault)
+            of_point[self.point[bad]] = fault[bad]
+            for code, count in enumerate(np.bincount(of_point, minlength=len(_REASONS))):
+                reason = _REASONS[code]
+                if reason and count:
+                    (outcome.dropped if reason in _DROPPED else outcome.rejected)[reason] += int(count)
+            good = of_point[self.point] == 0
+            kept = Rows(
+                self.sid[good], self.time_ns[good], self.value[good], self.point[good], int((of_point == 0).sum())
+            )
+        outcome.stored = kept.points
+        outcome.rows = len(kept.sid)
+        return kept, outcome
+
+
+class RowList:
+    """Rows being collected one by one, by decoders that walk Python objects."""
+
+    def __init__(self) -> None:
+        self.sid: list[int] = []
+        self.time_ns: list[int] = []
+        self.value: list[float] = []
+        self.point: list[int] = []
+        self.points = 0
+        self.rejected: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+
+    def add(self, sid: int, time_ns: int, value: float) -> None:
+        """One row of the point that `next_point` opens afterwards."""
+        self.sid.append(sid)
+        self.time_ns.append(time_ns)
+        self.value.append(value)
+        self.point.append(self.points)
+
+    def next_point(self) -> None:
+        """The point is complete."""
+        self.points += 1
+
+    def rows(self) -> Rows:
+        """As columns. A time past the range of int64 is cut to its end, and so lies in the future."""
+        last = np.iinfo(np.int64).max
+        return Rows(
+            np.array(self.sid, np.int64),
+            np.array([min(time_ns, last) for time_ns in self.time_ns], np.int64),
+            np.array(self.value, np.float64),
+            np.array(self.point, np.int32),
+            self.points,
+            self.rejected,
+            self.dropped,
+        )

@@ -1,0 +1,88 @@
+"""Prometheus remote write becomes series and samples, and is answered as Prometheus expects."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.unit.ingest.messages import snappy, write_request
+from tests.unit.ingest.null import NOW_NS, Bench
+from twofold.aiops.ingest.counts import Item
+from twofold.errors import Overloaded, StorageFull
+from twofold.records.frame import FrameKind
+
+NOW_MS = NOW_NS // 10**6
+HEADERS = {
+    "content-type": "application/x-protobuf",
+    "content-encoding": "snappy",
+    "x-prometheus-remote-write-version": "0.1.0",
+}
+LABELS = {"__name__": "http_requests_total", "instance": "c:1", "job": "cart"}
+STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+
+
+def test_samples_are_stored_under_their_labels(bench: Bench) -> None:
+    body = snappy(write_request((LABELS, [(NOW_MS, 1.0), (NOW_MS + 1, 2.0)])))
+    answer = bench.client.post("/api/v1/write", content=body, headers=HEADERS)
+    assert (answer.status_code, answer.content) == (204, b"")
+    key = ("http_requests_total", (("instance", "c:1"), ("job", "cart")))
+    assert bench.samples() == {key: [(NOW_MS * 10**6, 1.0), ((NOW_MS + 1) * 10**6, 2.0)]}
+    (series,) = bench.rows(FrameKind.SERIES)
+    assert (series["entity"], series["kind"]) == ("service:cart", "counter")
+
+
+def test_metadata_decides_the_kind_over_the_name(bench: Bench) -> None:
+    request = write_request(({"__name__": "jobs_total", "job": "x"}, [(NOW_MS, 1.0)]))
+    request.metadata.add(type=2, metric_family_name="jobs_total")
+    bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS)
+    assert bench.rows(FrameKind.SERIES)[0]["kind"] == "gauge"
+
+
+def test_stale_markers_are_dropped_not_stored(bench: Bench) -> None:
+    body = snappy(write_request((LABELS, [(NOW_MS, STALE), (NOW_MS, float("nan"))])))
+    assert bench.client.post("/api/v1/write", content=body, headers=HEADERS).status_code == 204
+    assert bench.counts.total(Item.POINTS).dropped == {"stale": 1, "not_finite": 1}
+    assert bench.journal.frames == []
+
+
+def test_a_rejected_sample_is_400_and_the_others_are_stored(bench: Bench) -> None:
+    request = write_request(
+        (LABELS, [(NOW_MS, 1.0), (NOW_MS + 10**9, 2.0)]),
+        ({"job": "nameless"}, [(NOW_MS, 1.0)]),
+        ({"__name__": "a", "b": ""}, [(1 << 62, 1.0), (-5, 1.0)]),
+    )
+    answer = bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS)
+    assert answer.status_code == 400
+    assert answer.text == "4 of 5 points rejected: bad_labels 1, future 2, no_time 1"
+    assert [len(points) for points in bench.samples().values()] == [1]
+
+
+def test_native_histograms_are_rejected_by_name(bench: Bench) -> None:
+    request = write_request((LABELS, []))
+    request.timeseries[0].histograms.add(timestamp=NOW_MS)
+    answer = bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS)
+    assert (answer.status_code, answer.text) == (400, "1 of 1 points rejected: native_histogram 1")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Overloaded("queue full", retry_after_s=7), 429), (StorageFull("disk full"), 503)]
+)
+def test_what_may_succeed_later_says_so(bench: Bench, error: Exception, code: int) -> None:
+    bench.journal.error = error
+    answer = bench.client.post(
+        "/api/v1/write", content=snappy(write_request((LABELS, [(NOW_MS, 1.0)]))), headers=HEADERS
+    )
+    assert answer.status_code == code
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("body", [b"", b"\x05garbage", snappy(write_request()) + b"x", b"\xff\xff\xff\xff\x7f"])
+def test_bytes_that_are_not_a_write_request_are_refused(bench: Bench, body: bytes) -> None:
+    assert bench.client.post("/api/v1/write", content=body, headers=HEADERS).status_code in {400, 413}
+
+
+def test_version_two_is_refused_so_that_the_sender_falls_back(bench: Bench) -> None:
+    headers = HEADERS | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+    answer = bench.client.post("/api/v1/write", content=snappy(write_request()), headers=headers)
+    assert answer.status_code == 415

@@ -1,0 +1,169 @@
+"""Prometheus text is read as Prometheus reads it, and a scrape says whether its target was up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
+
+import prometheus_client as prom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit.ingest.null import Bench
+from twofold.aiops.ingest.config import IngestConfig, ScrapeTarget
+from twofold.aiops.ingest.exposition import parse
+from twofold.errors import ConfigError, DecodeError
+from twofold.records.frame import FrameKind
+
+
+def registry() -> prom.CollectorRegistry:
+    made = prom.CollectorRegistry()
+    counter = prom.Counter("hits", 'with "quotes" and \\ and \n', ["path"], registry=made)
+    counter.labels('a"b\\c\nd').inc(3)
+    prom.Gauge("temp", "t", registry=made).set(-1.5)
+    prom.Histogram("lat_seconds", "l", buckets=(0.1, 1), registry=made).observe(0.5)
+    return made
+
+
+def test_both_formats_give_what_the_reference_parser_gives() -> None:
+    text = prom.generate_latest(registry())
+    expected = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+    for body in (text, open_metrics(registry())):  # type: ignore[no-untyped-call]  # the library's own
+        found = parse(body)
+        values = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in found.samples}
+        created = {key for key in values if key[0].endswith("_created")}
+        assert {key: value for key, value in values.items() if key not in created} == {
+            key: value for key, value in expected.items() if key not in created
+        }
+    assert parse(text).types["lat_seconds"] == "histogram"
+
+
+def test_times_are_milliseconds_in_the_old_format_and_seconds_in_open_metrics() -> None:
+    assert parse(b"a 1 1500\n").samples[0].time_ns == 1_500_000_000
+    assert parse(b'a 1 1.5 # {trace_id="x"} 1\n# EOF\n').samples[0].time_ns == 1_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("+Inf", math.inf), ("-Inf", -math.inf), ("1e3", 1000.0), ("0x1p3", None), ("1_0", None)]
+)
+def test_values(text: str, value: float | None) -> None:
+    if value is None:
+        with pytest.raises(DecodeError):
+            parse(f"a {text}\n".encode())
+    else:
+        assert parse(f"a {text}\n".encode()).samples[0].value == value
+
+
+@pytest.mark.parametrize(
+    "line", ["a", "a{", 'a{b="c} 1', 'a{b="1",b="2"} 1', "1a 2", "a 1 2 3", "a{b=c} 1", "\xff", "a 1 9e99", '{b="c"} 1']
+)
+def test_a_bad_line_spoils_the_scrape(line: str) -> None:
+    with pytest.raises(DecodeError):
+        parse(b"good 1\n" + line.encode("latin-1") + b"\n")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_parse_or_raise_decode_error(body: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        parse(body)
+
+
+@given(st.text('ab{}="\\,# \n1.e', max_size=60))
+def test_any_text_parses_or_raises_decode_error(text: str) -> None:
+    with contextlib.suppress(DecodeError):
+        parse(text.encode())
+
+
+class Target(BaseHTTPRequestHandler):
+    """Answers with `body`, or 500."""
+
+    body: ClassVar[bytes | None] = b'# TYPE q gauge\nq{job="own",x="1"} 7\n'
+    accept: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.accept.append(self.headers["accept"])
+        self.send_response(200 if self.body is not None else 500)
+        self.end_headers()
+        self.wfile.write(self.body or b"")
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Target)
+    thread = Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}/metrics"
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def scraped(url: str) -> Bench:
+    bench = Bench(config=IngestConfig(scrape=(ScrapeTarget(job="shop", url=url, interval_s=30, timeout_s=2),)))
+
+    async def once() -> None:
+        await bench.ingest.start()
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            if bench.journal.frames:
+                break
+        await bench.ingest.stop()
+
+    asyncio.run(once())
+    assert not bench.counts.imbalance()
+    return bench
+
+
+def test_a_scrape_stores_samples_with_job_instance_and_up(server: str) -> None:
+    found = {
+        (name, dict(labels).get("exported_job")): points[0][1]
+        for (name, labels), points in scraped(server).samples().items()
+    }
+    assert found["q", "own"] == 7.0
+    assert found["up", None] == 1.0
+    assert 0 < found["scrape_duration_seconds", None] < 2
+    assert "openmetrics-text" in Target.accept[-1]
+    assert "version=0.0.4" in Target.accept[-1]
+
+
+def test_entity_and_labels_come_from_the_target(server: str) -> None:
+    bench = scraped(server)
+    series = next(each for each in bench.rows(FrameKind.SERIES) if each["metric"] == "q")
+    assert series["entity"] == "service:shop"
+    assert series["labels"]["instance"] == server.removeprefix("http://").removesuffix("/metrics")
+
+
+@pytest.mark.parametrize("body", [None, b"not metrics at all\n"])
+def test_a_target_that_fails_is_down(server: str, body: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Target, "body", body)
+    found = {name: points[0][1] for (name, _), points in scraped(server).samples().items()}
+    assert found["up"] == 0.0
+    assert set(found) == {"up", "scrape_duration_seconds"}
+
+
+def test_a_target_that_nobody_serves_is_down() -> None:
+    found = {name: points[0][1] for (name, _), points in scraped("http://127.0.0.1:9/metrics").samples().items()}
+    assert found["up"] == 0.0
+
+
+def test_a_wrong_address_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match="ftp"):
+        ScrapeTarget(job="x", url="ftp://x/y")
+    target = ScrapeTarget(job="x", url="http://x/y")
+    with pytest.raises(ConfigError, match="twice"):
+        IngestConfig(scrape=(target, target))
