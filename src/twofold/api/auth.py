@@ -23,6 +23,7 @@ from twofold.records.access import Permission
 from twofold.store.ledger import Ledger
 
 COOKIE: Final = "twofold_session"
+TENANT_KEY: Final = "twofold.tenant"  # read by receivers, which know nothing of this module
 CSRF_HEADER: Final = "x-twofold-csrf"
 _OPEN_ON_LOOPBACK: Final = frozenset({Permission.SEND, Permission.INFER})
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -60,7 +61,7 @@ class Config:
 class Guard:
     """ASGI app: finds the rule of each request, checks it, and hands over to the rule's app.
 
-    Apps behind it read `request.state.identity`, `request.state.tenant` and `request.state.rule`.
+    Apps behind it find the tenant under `TENANT_KEY` in the scope, and `identity` and `rule` in `request.state`.
 
     Args:
         ui: Answers GET of every path that is not reserved; public.
@@ -90,7 +91,8 @@ class Guard:
         try:
             rule, identity = await self._admit(scope)
             state = scope.setdefault("state", {})
-            state |= {"identity": identity, "tenant": identity.tenant, "rule": rule, "guard": self}
+            state |= {"identity": identity, "rule": rule, "guard": self}
+            scope[TENANT_KEY] = identity.tenant
             await rule.app(scope, receive, reply)
         except TwofoldError as error:
             await reply.fail(error, receive)

@@ -8,8 +8,9 @@ from typing import Final
 
 from twofold.api.services import Services
 from twofold.api.views import DriftValue, Traffic
+from twofold.mlops.traffic import fold
 from twofold.records.entity import EntityKind, entity_id
-from twofold.records.model import Release, ReleaseStage
+from twofold.records.model import Release
 from twofold.records.series import Series, sid_text
 from twofold.records.time import to_ns
 
@@ -80,26 +81,11 @@ def model_entity(model: str) -> str:
 
 
 def traffic_of(releases: Iterable[Release]) -> list[Traffic]:
-    """Who answers requests now, from one model's releases: live, then canary, then shadow."""
-    newest_of: dict[str, Release] = {}
-    live = ""
-    for release in sorted(releases, key=lambda each: each.seq):
-        newest_of[release.version] = release
-        live = release.version if release.stage is ReleaseStage.LIVE else live
-    canary = sum(r.weight for r in newest_of.values() if r.stage is ReleaseStage.CANARY)
-    shares = [
-        Traffic(
-            version=release.version,
-            stage=release.stage,
-            weight=max(0.0, 1.0 - canary) if release.stage is ReleaseStage.LIVE else release.weight,
-        )
-        for release in newest_of.values()
-        if release.stage in {ReleaseStage.CANARY, ReleaseStage.SHADOW} or release.version == live
-    ]
-    order = [ReleaseStage.LIVE, ReleaseStage.CANARY, ReleaseStage.SHADOW]
-    return sorted((s for s in shares if s.stage in order), key=lambda share: order.index(share.stage))
+    """Who answers requests now, from one model's releases in any order: live, then canaries, then shadows."""
+    table = fold(sorted(releases, key=lambda release: release.seq)).table()
+    return [Traffic(version=version, stage=stage, weight=weight) for version, stage, weight in table]
 
 
 def live_version(releases: Iterable[Release]) -> str:
     """The version that answers; empty when none does."""
-    return next((share.version for share in traffic_of(releases) if share.stage is ReleaseStage.LIVE), "")
+    return fold(sorted(releases, key=lambda release: release.seq)).live

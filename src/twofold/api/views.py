@@ -264,12 +264,6 @@ class LogLine(View):
     trace_id: str
 
 
-class LogLines(View):
-    """Newest first."""
-
-    items: list[LogLine]
-
-
 # --- home
 
 

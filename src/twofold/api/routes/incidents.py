@@ -16,7 +16,7 @@ from twofold.api.rules import Identity, needs
 from twofold.api.views import Assign, IncidentDetail, Note, Page
 from twofold.errors import Conflict, NotFound
 from twofold.records.access import Permission
-from twofold.records.alert import Alert
+from twofold.records.alert import Alert, Severity
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
@@ -34,14 +34,15 @@ def list_incidents(
     caller: Caller,
     services: Svc,
     state: Annotated[list[IncidentState] | None, Query()] = None,
+    severity: Annotated[list[Severity] | None, Query()] = None,
     entity: Filter = "",
     q: Annotated[str, Query(max_length=400, description="words of the title, summary, owner or entities")] = "",
     backfilled: Annotated[bool | None, Query(description="only, or no, incidents of backfilled history")] = None,
     limit: Limit = 100,
     after: After = "",
 ) -> Page[Incident]:
-    """Newest first; several `state` mean any of them."""
-    conditions = where(state=state, backfilled=backfilled)
+    """Newest first; several `state` or `severity` mean any of them."""
+    conditions = where(state=state, severity=severity, backfilled=backfilled)
     if not q and not entity:
         return page(services.ledger, Incident, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
     found: list[Incident] = []

@@ -11,7 +11,7 @@ from fastapi import Path, Query
 
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
-from twofold.api.views import LogLine, LogLines, Moment, SpanView, Trace
+from twofold.api.views import LogLine, Moment, Page, SpanView, Trace
 from twofold.errors import NotFound
 from twofold.records.access import Permission
 from twofold.records.time import to_datetime, to_ns
@@ -54,7 +54,7 @@ def list_logs(
     severity: Annotated[int, Query(ge=0, le=24, description="least OpenTelemetry SeverityNumber")] = 0,
     trace_id: Annotated[str, Query(pattern="^([0-9a-fA-F]{32})?$")] = "",
     limit: Limit = 200,
-) -> LogLines:
+) -> Page[LogLine]:
     """The last hour by default, newest first."""
     until = end or datetime.now(UTC) + timedelta(seconds=1)
     asked = {
@@ -67,7 +67,7 @@ def list_logs(
         "most": limit,
     }
     rows = services.history.query(_LOG_SQL, tenant=caller.tenant, parameters=asked).to_pylist()
-    return LogLines(
+    return Page(
         items=[
             LogLine(
                 time=to_datetime(row["time_ns"]),
