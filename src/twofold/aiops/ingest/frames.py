@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.series import Series
 from twofold.store.journal.codec import encode_batch, encode_events, encode_series
+
+MAX_SAMPLES: Final = 500_000  # rows of a frame: 12 MB of columns
+MAX_LINES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +61,7 @@ def _sample_pair(
     frames = []
     if definitions:
         frames.append(_frame(FrameKind.SERIES, encode_series(definitions), len(definitions), origin, partition))
-    payload = encode_batch(samples_batch(sid, time_ns, value))
-    frames.append(_frame(FrameKind.SAMPLES, payload, len(sid), origin, partition))
-    return frames
+    return frames + _batch(FrameKind.SAMPLES, samples_batch(sid, time_ns, value), origin, partition)
 
 
 def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partitions: int) -> list[Frame]:
@@ -67,14 +69,14 @@ def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partiti
     if not batch.num_rows:
         return []
     if partitions == 1:
-        return [_frame(kind, encode_batch(batch), batch.num_rows, origin, 0)]
+        return _batch(kind, batch, origin, 0)
     keys = batch.column("model" if kind is FrameKind.PREDICTIONS else "entity")
     home = np.array([partition_of(name, partitions) for name in keys.dictionary.to_pylist()])
     target = home[keys.indices.to_numpy()]
-    frames = []
+    frames: list[Frame] = []
     for partition in np.unique(target).tolist():
         part = batch.filter(pa.array(target == partition))
-        frames.append(_frame(kind, encode_batch(part), part.num_rows, origin, partition))
+        frames += _batch(kind, part, origin, partition)
     return frames
 
 
@@ -101,6 +103,13 @@ def partition_of(name: str, partitions: int) -> int:
     0
     """
     return zlib.crc32(name.encode()) % partitions
+
+
+def _batch(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partition: int) -> list[Frame]:
+    """Frames of a size that a consumer can hold a few of."""
+    step = MAX_SAMPLES if kind is FrameKind.SAMPLES else MAX_LINES
+    parts = (batch.slice(start, step) for start in range(0, batch.num_rows, step))
+    return [_frame(kind, encode_batch(part), part.num_rows, origin, partition) for part in parts]
 
 
 def _frame(kind: FrameKind, payload: bytes, rows: int, origin: Origin, partition: int) -> Frame:

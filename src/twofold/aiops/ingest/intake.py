@@ -14,7 +14,7 @@ from twofold.aiops.ingest.frames import Origin, batch_frames, event_frames, samp
 from twofold.aiops.ingest.rows import Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.aiops.ingest.status import reason_of
-from twofold.errors import Transient
+from twofold.errors import TwofoldError
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.time import SECOND_NS
@@ -59,6 +59,7 @@ class Intake:
 
         Raises:
             Transient: Nothing of the call was stored; it is counted as rejected.
+            TooLarge: The same, as it is too large for the journal.
         """
         kept, outcome = rows.screen(origin.time_ns, self._future_s)
         definitions = self.index.pending(kept.sid, origin.tenant)
@@ -88,7 +89,7 @@ class Intake:
         if frames:
             try:
                 self._journal.append(frames)
-            except Transient as error:
+            except TwofoldError as error:
                 self.counts.add(outcome.fail(reason_of(error)))
                 raise
             if origin.lane is Lane.LIVE:

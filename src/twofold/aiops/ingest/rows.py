@@ -18,11 +18,12 @@ from twofold.records.time import SECOND_NS
 
 Ints = npt.NDArray[np.int64]
 
-REFUSED: Final = -1  # a `sid` below zero: the catalog gave none, its limit is reached
+REFUSED: Final = -1  # a `sid` below zero: the catalog gave none, the tenant's limit is reached
+OVERSIZE: Final = -2  # the catalog gave none, the labels are too long
 
 # What may be wrong with a row. Rejected is told to the sender, dropped is legal and holds nothing to keep.
-_REASONS: Final = ("", "cardinality", "no_time", "future", "not_finite", "stale")
-_CARDINALITY, _NO_TIME, _FUTURE, _NOT_FINITE, _STALE = range(1, 6)
+_REASONS: Final = ("", "cardinality", "labels_size", "no_time", "future", "not_finite", "stale")
+_CARDINALITY, _LABELS_SIZE, _NO_TIME, _FUTURE, _NOT_FINITE, _STALE = range(1, 7)
 _DROPPED: Final = frozenset({"not_finite", "stale"})
 
 STALE_BITS: Final = np.uint64(0x7FF0000000000002)  # Prometheus's stale marker, one particular NaN
@@ -33,7 +34,7 @@ class Rows:
     """Columns of equal length, in the order of the request.
 
     Attributes:
-        sid: Series id, or `REFUSED`.
+        sid: Series id, or `REFUSED` or `OVERSIZE`.
         point: Which data point the row belongs to, 0 … points - 1, ascending.
         points: Data points that made rows.
         rejected, dropped: Data points that made none, by reason.
@@ -60,7 +61,8 @@ class Rows:
         fault[self.value.view(np.uint64) == STALE_BITS] = _STALE
         fault[self.time_ns > now_ns + int(future_s * SECOND_NS)] = _FUTURE
         fault[self.time_ns <= 0] = _NO_TIME
-        fault[self.sid < 0] = _CARDINALITY
+        fault[self.sid == REFUSED] = _CARDINALITY
+        fault[self.sid == OVERSIZE] = _LABELS_SIZE
         kept = self
         if fault.any():
             of_point = np.zeros(self.points, np.int8)

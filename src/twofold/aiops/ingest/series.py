@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from twofold.aiops.ingest.rows import REFUSED, Ints
-from twofold.errors import TooLarge
+from twofold.aiops.ingest.rows import OVERSIZE, REFUSED, Ints
+from twofold.errors import InputError, TooLarge
 from twofold.records.series import Series, SeriesKind
 from twofold.store.catalog import Catalog
 
@@ -46,7 +46,7 @@ class SeriesIndex:
         unit: str = "",
         kind: SeriesKind = SeriesKind.GAUGE,
     ) -> int:
-        """The sid, or `REFUSED` when the tenant's limit is reached."""
+        """The sid, or `REFUSED` when the tenant's limit is reached, or `OVERSIZE` when the labels are too long."""
         known = self._known.setdefault(tenant, {})
         key = (metric, tuple(labels.items()))
         sid = known.get(key)
@@ -59,6 +59,8 @@ class SeriesIndex:
                 sid, new = self._catalog.register(metric, labels, entity=entity, tenant=tenant, unit=unit, kind=kind)
             except TooLarge:
                 return REFUSED
+            except InputError:
+                return OVERSIZE
             if new:
                 series = Series(
                     sid=sid, metric=metric, labels=labels, entity=entity, unit=unit, kind=kind, tenant=tenant
