@@ -1,0 +1,250 @@
+"""The API over a real ledger and catalog, with telemetry in memory and ports that write down what they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pyarrow as pa
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from twofold.api.app import create_api
+from twofold.api.auth import TENANT_KEY, Config, Guard
+from twofold.api.credentials import API, SESSION, issue_token, new_user
+from twofold.api.rules import ALL_SCOPES, Part
+from twofold.api.services import DemoState, Fault, Services
+from twofold.errors import Conflict, NotFound, Unsupported
+from twofold.records.access import Permission, Role, Setting, User
+from twofold.records.columns import LOGS, PREDICTIONS, SAMPLES, SPANS
+from twofold.records.model import Release, ReleaseStage
+from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.store.catalog.engine import FileCatalog
+from twofold.store.history import Table
+from twofold.store.ledger.sql import SqlLedger, open_ledger
+
+SECRET = "correct horse battery"  # noqa: S105 - a test's secret
+NOW = datetime.now(UTC).replace(microsecond=0)
+FORMS = {Table.SAMPLES: SAMPLES, Table.LOGS: LOGS, Table.SPANS: SPANS, Table.PREDICTIONS: PREDICTIONS}
+
+
+class MemoryHistory:
+    """Telemetry tables in memory, with the history's own queries by DuckDB; one tenant. Writing is not its job."""
+
+    def __init__(self) -> None:
+        self.tables = {table: form.empty_table() for table, form in FORMS.items()}
+
+    def add(self, table: Table, *rows: Mapping[str, Any]) -> None:
+        """Take rows."""
+        more = pa.Table.from_pylist([dict(row) for row in rows], schema=FORMS[table])
+        self.tables[table] = pa.concat_tables([self.tables[table], more]).unify_dictionaries()
+
+    def samples(self, sids: Sequence[int], start_ns: int, end_ns: int, *, tenant: str, step_ns: int = 0) -> pa.Table:
+        """See `History.samples`."""
+        if step_ns:
+            columns = (
+                f"sid, time_ns // {step_ns} * {step_ns} AS time_ns, min(value) AS min, avg(value) AS mean, "
+                "max(value) AS max, count(*) AS count"
+            )
+            group = "GROUP BY ALL"
+        else:
+            columns, group = "sid, time_ns, value", ""
+        asked = {"sids": list(sids), "start": start_ns, "end": end_ns}
+        sql = f"""SELECT {columns} FROM samples WHERE list_contains($sids, sid)
+            AND time_ns >= $start AND time_ns < $end {group} ORDER BY sid, time_ns"""  # noqa: S608 - our own text
+        return self.query(sql, tenant=tenant, parameters=asked)
+
+    def query(self, sql: str, *, tenant: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """See `History.query`."""
+        with duckdb.connect() as connection:
+            for table, rows in self.tables.items():
+                connection.register(table.value, rows if tenant == "main" else rows.slice(0, 0))
+            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unsupported(f"the API must not call {name}")
+
+
+@dataclass
+class Asked:
+    """Stands for responder, models and demo: answers plausibly and remembers the calls."""
+
+    ledger: SqlLedger
+    calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    broken: bool = False
+
+    def propose(self, **asked: Any) -> Execution:
+        self.calls.append(("propose", asked))
+        return an_execution(requester=asked["requester"], runbook=asked["runbook"], dry_run=asked["dry_run"])
+
+    def approve(self, execution: str, **asked: Any) -> Execution:
+        self.calls.append(("approve", {"execution": execution} | asked))
+        found = self.ledger.get(Execution, execution, tenant=asked["tenant"])
+        if asked["approval_hash"] != found.approval_hash:
+            raise Conflict("what was approved is not what stands here now; look again")
+        return replace(found, state=ExecutionState.APPROVED, approver=asked["approver"])
+
+    def reject(self, execution: str, **asked: Any) -> Execution:
+        self.calls.append(("reject", {"execution": execution} | asked))
+        return an_execution(id=execution, state=ExecutionState.REJECTED)
+
+    def decide(self, execution: str, *, outcome: StepState, **asked: Any) -> Execution:
+        self.calls.append(("decide", {"execution": execution, "outcome": outcome} | asked))
+        return an_execution(id=execution)
+
+    def kill_switch(self, *, tenant: str) -> Setting | None:
+        found = self.ledger.find(Setting, tenant=tenant, where={"id": "kill-switch"})
+        return found[0] if found else None
+
+    def set_kill_switch(self, *, engaged: bool, actor: str, tenant: str) -> Setting:
+        value = "engaged" if engaged else "released"
+        setting = Setting(id="kill-switch", value=value, changed=NOW, author=actor, tenant=tenant)
+        self.ledger.put(setting)
+        return setting
+
+    def release(self, model: str, **asked: Any) -> Release:
+        self.calls.append(("release", {"model": model} | asked))
+        return a_release(model=model, version=asked["version"], stage=asked["stage"], approver=asked["actor"])
+
+    def rollback(self, model: str, **asked: Any) -> Release:
+        self.calls.append(("rollback", {"model": model} | asked))
+        return a_release(model=model, stage=ReleaseStage.ROLLED_BACK)
+
+    def train(self, project: str, **asked: Any) -> str:
+        self.calls.append(("train", {"project": project} | asked))
+        return "run-1"
+
+    def state(self) -> DemoState:
+        fault = Fault(name="latency", title="Latency", description="slow", active=self.broken, since=1.0)
+        return DemoState(available=True, faults=(fault,), services=("cart",))
+
+    def break_fault(self, name: str, *, seconds: float | None) -> None:
+        if name != "latency":
+            raise NotFound(f"no fault {name!r}")
+        self.calls.append(("break", {"name": name, "seconds": seconds}))
+        self.broken = True
+
+    def mend_fault(self, name: str) -> None:
+        self.calls.append(("mend", {"name": name}))
+        self.broken = False
+
+
+def an_execution(**changes: Any) -> Execution:
+    """One that waits for approval."""
+    execution = Execution(
+        id="e1",
+        runbook="restart",
+        title="Restart cart",
+        incident="i1",
+        state=ExecutionState.PROPOSED,
+        targets=("service:cart",),
+        arguments={"entity": "service:cart"},
+        approval_hash="a" * 64,
+        expires=NOW + timedelta(minutes=5),
+        created=NOW,
+    )
+    return replace(execution, **changes)
+
+
+def a_release(**changes: Any) -> Release:
+    """Version 1 of the ranker, live."""
+    release = Release(
+        id="ranker-1",
+        model="ranker",
+        version="1",
+        stage=ReleaseStage.LIVE,
+        seq=1,
+        time=NOW,
+        weight=1.0,
+        previous="",
+        approver="mia",
+        reason="first",
+    )
+    return replace(release, **changes)
+
+
+@dataclass
+class World:
+    """Everything behind one API, and clients in front of it."""
+
+    api: Guard
+    services: Services
+    ledger: SqlLedger
+    history: MemoryHistory
+    catalog: FileCatalog
+    asked: Asked
+
+    def user(self, role: Role, tenant: str = "main") -> User:
+        """The user of this role, named after it."""
+        found = self.ledger.find(User, tenant=tenant, where={"id": role.value})
+        return found[0] if found else new_user(self.ledger, name=role.value, role=role, secret=SECRET, tenant=tenant)[0]
+
+    def token(self, role: Role, *, scopes: Sequence[str] = (ALL_SCOPES,), tenant: str = "main") -> str:
+        """A token of the user of this role."""
+        user = self.user(role, tenant)
+        return issue_token(self.ledger, user, name="test", kind=API, scopes=scopes, lasts_s=None)[1]
+
+    def session(self, role: Role) -> str:
+        """A session cookie's text."""
+        return issue_token(
+            self.ledger, self.user(role), name="session", kind=SESSION, scopes=(ALL_SCOPES,), lasts_s=60.0
+        )[1]
+
+    @asynccontextmanager
+    async def client(
+        self,
+        role: Role | None = None,
+        *,
+        address: str = "127.0.0.1",
+        headers: Mapping[str, str] | None = None,
+        tenant: str = "main",
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """An HTTP client with a token of this role."""
+        sent = dict(headers or {})
+        if role is not None:
+            sent["authorization"] = f"Bearer {self.token(role, tenant=tenant)}"
+        transport = httpx.ASGITransport(self.api, client=(address, 40000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7070", headers=sent) as client:
+            yield client
+
+
+async def _echo(request: Request) -> JSONResponse:
+    return JSONResponse({"tenant": request.scope[TENANT_KEY], "caller": request.state.identity.name})
+
+
+def receivers() -> Part:
+    """A part like the receivers and the inference plane: tells who came through."""
+    app = Starlette(
+        routes=[
+            Route("/v1/metrics", _echo, methods=["POST"]),
+            Route("/v2/models/{model}/infer", _echo, methods=["POST"]),
+            Route("/v2/health/live", _echo),
+        ]
+    )
+    return Part(
+        app=app,
+        permissions={
+            "POST /v1/metrics": Permission.SEND,
+            "POST /v2/models/{model}/infer": Permission.INFER,
+            "GET /v2/health/live": Permission.PUBLIC,
+        },
+    )
+
+
+def build_world(folder: Path, config: Config | None = None) -> World:
+    """A new, empty one."""
+    ledger = open_ledger(folder / "ledger.sqlite")
+    catalog = FileCatalog(folder / "catalog")
+    history = MemoryHistory()
+    asked = Asked(ledger)
+    services = Services(ledger=ledger, history=history, catalog=catalog, responder=asked, models=asked, demo=asked)
+    api = create_api(services, config, [receivers()])
+    return World(api=api, services=services, ledger=ledger, history=history, catalog=catalog, asked=asked)
