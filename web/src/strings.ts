@@ -179,6 +179,7 @@ export const strings = {
     evidenceCount: (count: number) => many(count, "piece of evidence", "pieces of evidence"),
     weight: (share: string) => `${share} of the score`,
     kinds: { series: "Series", trace: "Trace", log: "Logs", change: "Change", topology: "Topology" },
+    changeWhen: "When",
     changeVersion: "Version",
     changeSource: "Source",
     changeLink: "Open the change",
@@ -199,6 +200,8 @@ export const strings = {
     },
     count: (count: number) => `×${count}`,
     group: "Do these belong together?",
+    merged: "Its alerts belong to another incident now:",
+    mergedInto: "open that one",
     emptyTimeline: "Nothing has happened yet",
   },
   verdict: {

@@ -1,109 +1,154 @@
-/** Every call of the API as a typed function; the only file that knows its paths. */
+/** Every call of the API as a function, checked against the generated schema. The only file that knows its paths. */
+import createClient from "openapi-fetch";
 import { problemOf } from "./request";
-import type * as t from "./types";
+import type { paths } from "./schema";
+import type { IncidentState, ReleaseStage, Severity, VerdictSubject, VerdictValue } from "./types";
 
-type Query = Record<string, string | number | boolean | undefined>;
+const client = createClient<paths>({
+  credentials: "same-origin",
+  // Looked up at each call: the mock puts itself in place of the network after this module was loaded.
+  fetch: (request) => globalThis.fetch(request),
+  querySerializer: (query) => queryText(query),
+});
 
-async function call<T>(
-  method: string,
-  path: string,
-  options: { query?: Query; body?: unknown } = {},
-): Promise<T> {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(options.query ?? {})) {
-    if (value !== undefined && value !== "") query.set(name, String(value));
+client.use({
+  onRequest: ({ request }) => {
+    if (request.method !== "GET") request.headers.set("X-Twofold-CSRF", "1");
+  },
+});
+
+function queryText(query: object): string {
+  const text = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== null && value !== "") text.set(name, String(value));
   }
-  const headers: Record<string, string> = { accept: "application/json" };
-  if (method !== "GET") headers["X-Twofold-CSRF"] = "1";
-  if (options.body !== undefined) headers["content-type"] = "application/json";
-  const response = await fetch(`/api/v1${path}${query.size > 0 ? `?${query}` : ""}`, {
-    method,
-    headers,
-    credentials: "same-origin",
-    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-  });
-  const text = await response.text();
-  const body: unknown = text === "" ? undefined : parsed(text);
-  if (!response.ok) throw problemOf(response.status, response.statusText, body);
-  return body as T;
+  return text.toString();
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+interface Answer<Data> {
+  data?: Data;
+  error?: unknown;
+  response: Response;
 }
 
-const get = <T>(path: string, query?: Query) => call<T>("GET", path, query ? { query } : {});
-const post = <T>(path: string, body?: unknown) => call<T>("POST", path, { body: body ?? {} });
-const id = encodeURIComponent;
+/** The data, or the problem thrown. */
+async function result<Data>(answer: Promise<Answer<Data>>): Promise<Data> {
+  const { data, error, response } = await answer;
+  if (!response.ok) throw problemOf(response.status, response.statusText, error);
+  return data as Data;
+}
 
 export interface IncidentFilter {
-  state?: string;
-  severity?: string;
+  state?: IncidentState;
+  severity?: Severity;
   entity?: string;
   q?: string;
   backfilled?: boolean;
   after?: string;
 }
 
+interface NewVerdict {
+  subject: VerdictSubject;
+  ref: string;
+  incident: string;
+  value: VerdictValue;
+  note: string;
+}
+
+interface NewRelease {
+  version: string;
+  stage: ReleaseStage;
+  weight: number;
+  reason: string;
+}
+
+const PAGE = 50;
+const LOG_LINES = 100;
+
+const incidentPath = (incident: string) => ({ params: { path: { incident } } });
+const modelPath = (model: string) => ({ params: { path: { model } } });
+const executionPath = (execution: string) => ({ params: { path: { execution } } });
+
 export const calls = {
-  session: () => get<t.Session>("/session"),
-  signIn: (name: string, secret: string) => post<t.Session>("/session", { name, secret }),
-  signOut: () => call<void>("DELETE", "/session"),
+  session: () => result(client.GET("/api/v1/session")),
+  signIn: (name: string, secret: string) =>
+    result(client.POST("/api/v1/session", { body: { name, secret } })),
+  signOut: () => result(client.DELETE("/api/v1/session")),
 
-  home: () => get<t.Home>("/home"),
-  incidents: (filter: IncidentFilter) => get<t.Page<t.Incident>>("/incidents", { ...filter, limit: 50 }),
-  incident: (incident: string) => get<t.IncidentDetail>(`/incidents/${id(incident)}`),
-  acknowledge: (incident: string) => post<t.Incident>(`/incidents/${id(incident)}/acknowledge`),
-  resolve: (incident: string) => post<t.Incident>(`/incidents/${id(incident)}/resolve`),
+  home: () => result(client.GET("/api/v1/home")),
+  incidents: (filter: IncidentFilter) =>
+    result(
+      client.GET("/api/v1/incidents", {
+        params: {
+          query: {
+            ...filter,
+            state: filter.state ? [filter.state] : null,
+            severity: filter.severity ? [filter.severity] : null,
+            limit: PAGE,
+          },
+        },
+      }),
+    ),
+  incident: (incident: string) => result(client.GET("/api/v1/incidents/{incident}", incidentPath(incident))),
+  acknowledge: (incident: string) =>
+    result(client.POST("/api/v1/incidents/{incident}/acknowledge", incidentPath(incident))),
+  resolve: (incident: string) =>
+    result(client.POST("/api/v1/incidents/{incident}/resolve", incidentPath(incident))),
   assign: (incident: string, owner: string) =>
-    post<t.Incident>(`/incidents/${id(incident)}/assign`, { owner }),
-  note: (incident: string, text: string) => post<t.Incident>(`/incidents/${id(incident)}/note`, { text }),
-  giveVerdict: (verdict: Pick<t.Verdict, "subject" | "ref" | "incident" | "value" | "note">) =>
-    post<t.Verdict>("/verdicts", verdict),
+    result(
+      client.POST("/api/v1/incidents/{incident}/assign", { ...incidentPath(incident), body: { owner } }),
+    ),
+  note: (incident: string, text: string) =>
+    result(client.POST("/api/v1/incidents/{incident}/note", { ...incidentPath(incident), body: { text } })),
+  giveVerdict: (body: NewVerdict) => result(client.POST("/api/v1/verdicts", { body })),
 
-  points: (sid: string, start: string, end: string, step_s?: number) =>
-    get<t.Points>(`/series/${id(sid)}/points`, { start, end, step_s }),
-  trace: (trace: string) => get<t.Trace>(`/traces/${id(trace)}`),
-  logs: (query: {
-    entity?: string;
-    start?: string;
-    end?: string;
-    q?: string;
-    severity?: number;
-    limit?: number;
-  }) => get<t.Page<t.LogLine>>("/logs", query),
-  changes: (entity: string, since: string) => get<t.Page<t.ChangeEvent>>("/changes", { entity, since }),
+  points: (sid: string, start: string, end: string) =>
+    result(client.GET("/api/v1/series/{sid}/points", { params: { path: { sid }, query: { start, end } } })),
+  trace: (trace_id: string) =>
+    result(client.GET("/api/v1/traces/{trace_id}", { params: { path: { trace_id } } })),
+  logs: (entity: string, start: string, end: string, q: string) =>
+    result(client.GET("/api/v1/logs", { params: { query: { entity, start, end, q, limit: LOG_LINES } } })),
 
-  models: () => get<t.Page<t.ModelSummary>>("/models"),
-  model: (model: string) => get<t.ModelDetail>(`/models/${id(model)}`),
-  release: (
-    model: string,
-    release: { version: string; stage: t.ReleaseStage; weight: number; reason: string },
-  ) => post<t.Release>(`/models/${id(model)}/releases`, release),
-  rollback: (model: string, reason: string) => post<t.Release>(`/models/${id(model)}/rollback`, { reason }),
-  train: (project: string) => post<{ workflow_id: string }>(`/projects/${id(project)}/train`),
+  models: () => result(client.GET("/api/v1/models")),
+  model: (model: string) => result(client.GET("/api/v1/models/{model}", modelPath(model))),
+  release: (model: string, body: NewRelease) =>
+    result(client.POST("/api/v1/models/{model}/releases", { ...modelPath(model), body })),
+  rollback: (model: string, reason: string) =>
+    result(client.POST("/api/v1/models/{model}/rollback", { ...modelPath(model), body: { reason } })),
+  train: (project: string) =>
+    result(client.POST("/api/v1/projects/{project}/train", { params: { path: { project } } })),
 
   approve: (execution: string, approval_hash: string) =>
-    post<t.Execution>(`/executions/${id(execution)}/approve`, { approval_hash }),
+    result(
+      client.POST("/api/v1/executions/{execution}/approve", {
+        ...executionPath(execution),
+        body: { approval_hash },
+      }),
+    ),
   reject: (execution: string, reason: string) =>
-    post<t.Execution>(`/executions/${id(execution)}/reject`, { reason }),
+    result(
+      client.POST("/api/v1/executions/{execution}/reject", { ...executionPath(execution), body: { reason } }),
+    ),
   decide: (execution: string, step: string, outcome: "succeeded" | "failed") =>
-    post<t.Execution>(`/executions/${id(execution)}/decide`, { step, outcome }),
+    result(
+      client.POST("/api/v1/executions/{execution}/decide", {
+        ...executionPath(execution),
+        body: { step, outcome },
+      }),
+    ),
 
-  killSwitch: () => get<{ engaged: boolean }>("/kill-switch"),
-  setKillSwitch: (engaged: boolean) =>
-    call<{ engaged: boolean }>("PUT", "/kill-switch", { body: { engaged } }),
-  tokens: () => get<t.Page<t.Token>>("/tokens"),
+  killSwitch: () => result(client.GET("/api/v1/kill-switch")),
+  setKillSwitch: (engaged: boolean) => result(client.PUT("/api/v1/kill-switch", { body: { engaged } })),
+  tokens: () => result(client.GET("/api/v1/tokens")),
   createToken: (name: string, scopes: string[]) =>
-    post<{ token: t.Token; secret: string }>("/tokens", { name, scopes }),
-  revokeToken: (token: string) => call<void>("DELETE", `/tokens/${id(token)}`),
-  audit: () => get<t.Page<t.Audit>>("/audit"),
+    result(client.POST("/api/v1/tokens", { body: { name, scopes } })),
+  revokeToken: (token: string) =>
+    result(client.DELETE("/api/v1/tokens/{token}", { params: { path: { token } } })),
+  audit: () => result(client.GET("/api/v1/audit")),
 
-  demo: () => get<t.Demo>("/demo"),
-  startFault: (fault: string) => post<t.Demo>(`/demo/faults/${id(fault)}`),
-  stopFault: (fault: string) => call<t.Demo>("DELETE", `/demo/faults/${id(fault)}`),
+  demo: () => result(client.GET("/api/v1/demo")),
+  startFault: (fault: string) =>
+    result(client.POST("/api/v1/demo/faults/{fault}", { params: { path: { fault } } })),
+  stopFault: (fault: string) =>
+    result(client.DELETE("/api/v1/demo/faults/{fault}", { params: { path: { fault } } })),
 };

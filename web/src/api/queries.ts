@@ -35,11 +35,9 @@ export const queries = {
   logs: (entity: string, start: string, end: string, q: string) =>
     queryOptions({
       queryKey: ["logs", entity, start, end, q],
-      queryFn: () => calls.logs({ entity, start, end, q, limit: 100 }),
+      queryFn: () => calls.logs(entity, start, end, q),
       staleTime: 30_000,
     }),
-  changes: (entity: string, since: string) =>
-    queryOptions({ queryKey: ["changes", entity, since], queryFn: () => calls.changes(entity, since) }),
   models: () => queryOptions({ queryKey: ["models"], queryFn: calls.models, refetchInterval: SLOW_MS }),
   model: (name: string) =>
     queryOptions({ queryKey: ["model", name], queryFn: () => calls.model(name), refetchInterval: SLOW_MS }),

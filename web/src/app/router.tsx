@@ -9,6 +9,7 @@ import {
 } from "@tanstack/react-router";
 import { queries } from "../api/queries";
 import { ProblemError } from "../api/request";
+import type { IncidentState, Severity } from "../api/types";
 import { NotFound, RouteProblem } from "./Fallbacks";
 import { Shell } from "./Shell";
 
@@ -51,23 +52,31 @@ const home = createRoute({
   component: lazyRouteComponent(() => import("../features/home/HomePage"), "HomePage"),
 });
 
-export interface IncidentsSearch {
-  state?: string;
-  severity?: string;
+/** One of the known words, or nothing: an address may hold anything. */
+function oneOf<Word extends string>(words: readonly Word[], value: unknown): Word | undefined {
+  return words.find((word) => word === value);
+}
+
+const STATES: readonly IncidentState[] = ["open", "acknowledged", "resolved"];
+const SEVERITIES: readonly Severity[] = ["critical", "warning", "info"];
+
+interface IncidentsSearch {
+  state?: IncidentState;
+  severity?: Severity;
   entity?: string;
   q?: string;
-  past?: string;
+  past?: "none" | "only";
 }
 
 const incidents = createRoute({
   getParentRoute: () => signedIn,
   path: "/incidents",
   validateSearch: (search: Record<string, unknown>): IncidentsSearch => ({
-    state: text(search.state),
-    severity: text(search.severity),
+    state: oneOf(STATES, search.state),
+    severity: oneOf(SEVERITIES, search.severity),
     entity: text(search.entity),
     q: text(search.q),
-    past: text(search.past),
+    past: oneOf(["none", "only"], search.past),
   }),
   component: lazyRouteComponent(() => import("../features/incidents/IncidentsPage"), "IncidentsPage"),
 });

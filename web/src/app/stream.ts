@@ -6,43 +6,33 @@ const GATHER_MS = 250;
 const INCIDENT: QueryKey[] = [["home"], ["incidents"], ["incident"]];
 const MODEL: QueryKey[] = [["home"], ["models"], ["model"]];
 
-/** Query keys that show a table; an unknown table renews every list rather than none. */
+/** The ledger's tables and the queries that show them. */
+const KEYS: Record<string, QueryKey[]> = {
+  incidents: INCIDENT,
+  alerts: INCIDENT,
+  findings: INCIDENT,
+  diagnoses: INCIDENT,
+  timeline: [["incident"]],
+  executions: [["incident"]],
+  verdicts: [["incident"]],
+  events: [["home"]],
+  entities: [["home"]],
+  edges: [],
+  runbooks: [],
+  model_versions: MODEL,
+  releases: MODEL,
+  runs: MODEL,
+  projects: MODEL,
+  dataset_versions: MODEL,
+  tokens: [["tokens"]],
+  users: [],
+  audit: [["audit"]],
+  settings: [["kill-switch"], ["demo"]],
+};
+
+/** Query keys that show a table; a table that is not known here renews everything rather than nothing. */
 export function keysOf(table: string): QueryKey[] {
-  const name = table.replace(/s$/, "");
-  switch (name) {
-    case "incident":
-    case "alert":
-    case "finding":
-    case "diagnosi":
-    case "diagnose":
-    case "timeline":
-    case "timeline_entry":
-    case "timeline_entrie":
-    case "execution":
-    case "verdict":
-      return INCIDENT;
-    case "event":
-      return [["home"], ["changes"], ["incident"]];
-    case "model_version":
-    case "release":
-    case "run":
-    case "project":
-    case "dataset_version":
-      return MODEL;
-    case "token":
-    case "user":
-      return [["tokens"]];
-    case "audit":
-      return [["audit"]];
-    case "entity":
-    case "entitie":
-    case "edge":
-    case "serie":
-    case "checkpoint":
-      return [["home"]];
-    default:
-      return [...INCIDENT, ...MODEL, ["kill-switch"], ["demo"]];
-  }
+  return KEYS[table] ?? [...INCIDENT, ...MODEL, ["kill-switch"], ["demo"]];
 }
 
 let live = false;

@@ -2,7 +2,13 @@ import type { ChangeEvent, Demo, Home, Session, Token } from "../api/types";
 import { hex, minutesAgo } from "./clock";
 import { incidents } from "./incidents";
 
-const change = (minutes: number, kind: string, entity: string, title: string, version = ""): ChangeEvent => ({
+const change = (
+  minutes: number,
+  kind: ChangeEvent["change"],
+  entity: string,
+  title: string,
+  version = "",
+): ChangeEvent => ({
   id: hex(`${title}${minutes}`, 16),
   kind: "change",
   time: minutesAgo(minutes),

@@ -2,6 +2,7 @@
 import type {
   Alert,
   Diagnosis,
+  Entity,
   Execution,
   Finding,
   Incident,
@@ -29,6 +30,7 @@ function incident(id: string, fields: Partial<Incident> & Pick<Incident, "title"
     owner: "",
     summary: "",
     backfilled: false,
+    merged_into: "",
     ...fields,
   };
 }
@@ -553,9 +555,19 @@ export const otherExecutions: Execution[] = [
   }),
 ];
 
-const entity = (id: string, health: "ok" | "suspect" | "affected") => ({
+const KINDS: readonly Entity["kind"][] = [
+  "service",
+  "host",
+  "database",
+  "queue",
+  "model",
+  "feature",
+  "dataset",
+];
+
+const entity = (id: string, health: Entity["health"]): Entity => ({
   id,
-  kind: id.split(":")[0] ?? "",
+  kind: KINDS.find((kind) => id.startsWith(`${kind}:`)) ?? "service",
   name: id.split(":")[1] ?? "",
   attributes: {},
   last_seen: minutesAgo(0.1),

@@ -75,7 +75,13 @@ const ROUTES: Route[] = [
       return session;
     },
   ],
-  ["DELETE", /^\/session$/, () => void (state.signedIn = false)],
+  [
+    "DELETE",
+    /^\/session$/,
+    () => {
+      state.signedIn = false;
+    },
+  ],
   ["GET", /^\/home$/, home],
   ["GET", /^\/incidents$/, ({ query }) => page(listed(query))],
   ["GET", /^\/incidents\/([^/]+)$/, ({ params }) => detailOf(params[0] ?? "") ?? missing("such incident")],

@@ -27,7 +27,7 @@ const drift = [
 
 const summary = (
   model: string,
-  kind: string,
+  kind: ModelSummary["kind"],
   live_version: string,
   fields: Partial<ModelSummary>,
 ): ModelSummary => ({
@@ -88,6 +88,7 @@ function version(number: number, minutes: number, gates: GateResult[], descripti
     outputs: [{ name: "score", datatype: "FP64", entity: "model:recommendation" }],
     metrics: { auc: 0.84 + number / 400, log_loss: 0.41 - number / 200 },
     gates,
+    reference: "",
     owner: "ada",
     description,
   };
@@ -188,6 +189,8 @@ export function modelOf(name: string): ModelDetail | null {
       artifact_sha256: hex(`artifact ${number}`, 64),
       ended: minutesAgo(([142, 4303, 14_004][index] ?? 0) - 0.7),
       error: "",
+      requester: "ada",
+      tracking_ref: "",
     })),
     datasets: [8, 7, 6].map((number, index) => ({
       id: `catalog@${hex(`data ${number}`, 16)}`,
@@ -198,6 +201,7 @@ export function modelOf(name: string): ModelDetail | null {
       location: "blobs",
       created: minutesAgo([150, 4310, 14_010][index] ?? 0),
       source: "demo",
+      schema: {},
     })),
     drift: drift.map((each) => ({
       ...each,

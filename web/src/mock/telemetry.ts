@@ -37,7 +37,7 @@ export const trace: Trace = {
       parent_id: parent === "" ? "" : hex(`span ${parent}`, 16),
       entity: `service:${service}`,
       name: operation,
-      kind: 2,
+      kind: "server",
       start: new Date(START + offset).toISOString(),
       duration_ms: length,
       error: error ?? false,

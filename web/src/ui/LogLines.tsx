@@ -24,7 +24,8 @@ export function LogLines({ lines }: { lines: readonly LogLine[] }) {
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section className={css.lines} aria-label={strings.logs.label(lines.length)} tabIndex={0}>
       {lines.map((line, index) => (
-        <div key={`${line.time}-${index + 1}`} className={css.line}>
+        // biome-ignore lint/suspicious/noArrayIndexKey: lines repeat, even to the same millisecond, and never move
+        <div key={index} className={css.line}>
           <span className={css.time}>
             <Clock time={line.time} />
           </span>

@@ -40,7 +40,8 @@ export function Loading({ rows = 4, height = 18 }: { rows?: number; height?: num
   return (
     <div role="status" aria-label={strings.loading} style={{ display: "grid", gap: 10, padding: 14 }}>
       {Array.from({ length: rows }, (_, row) => (
-        <Skeleton key={`row-${row + 1}`} height={height} width={`${96 - ((row * 17) % 38)}%`} />
+        // biome-ignore lint/suspicious/noArrayIndexKey: equal rows that never move
+        <Skeleton key={row} height={height} width={`${96 - ((row * 17) % 38)}%`} />
       ))}
     </div>
   );

@@ -13,11 +13,24 @@ const indigo: MantineColorsTuple = [
   "#2b3282",
 ];
 
+const dark: MantineColorsTuple = [
+  "#e7e9ee",
+  "#c3c9d4",
+  "#a3abb9",
+  "#6f7888",
+  "#3a414e",
+  "#2c323d",
+  "#1b1f27",
+  "#15181e",
+  "#0e1014",
+  "#0a0b0e",
+];
+
 /** One accent. The filled shade is darker than Mantine's default, so white text on it passes AA. */
 export const theme = createTheme({
   primaryColor: "indigo",
   primaryShade: { light: 7, dark: 7 },
-  colors: { indigo },
+  colors: { indigo, dark },
   fontFamily: '"Inter Variable", system-ui, -apple-system, "Segoe UI", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SFMono-Regular", "Cascadia Mono", Menlo, Consolas, monospace',
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },

@@ -11,11 +11,10 @@ import { queries } from "../../api/queries";
 import type { Evidence, Incident, Suspect } from "../../api/types";
 import { strings } from "../../strings";
 import { Facts } from "../../ui/Facts";
-import { formatPercent, formatSpan } from "../../ui/format";
+import { formatMoment, formatPercent, formatSpan } from "../../ui/format";
 import { LogLines } from "../../ui/LogLines";
 import { SeriesChart } from "../../ui/lazy";
 import { Loading, Problem } from "../../ui/Notice";
-import { Moment } from "../../ui/Time";
 import { Waterfall } from "../../ui/trace/Waterfall";
 import css from "./Incident.module.css";
 import { chartWindow, safeLink } from "./window";
@@ -121,8 +120,7 @@ function ChangePiece({ piece, incident }: { piece: Evidence; incident: Incident 
   const distance =
     before >= 0 ? words.changeBefore(formatSpan(before)) : words.changeAfter(formatSpan(-before));
   const facts: [string, React.ReactNode][] = [
-    [words.kinds.change, <Moment key="when" time={piece.start} />],
-    ["", distance],
+    [words.changeWhen, `${formatMoment(piece.start)} · ${distance}`],
   ];
   if (piece.attributes.version) facts.push([words.changeVersion, piece.attributes.version]);
   if (piece.attributes.source) facts.push([words.changeSource, piece.attributes.source]);

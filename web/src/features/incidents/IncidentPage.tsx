@@ -51,6 +51,14 @@ function Content({ detail }: { detail: IncidentDetail }) {
       }
       actions={<Actions incident={incident} />}
     >
+      {incident.merged_into ? (
+        <p className={css.summary}>
+          {words.merged}{" "}
+          <Link to="/incidents/$id" params={{ id: incident.merged_into }}>
+            {words.mergedInto}
+          </Link>
+        </p>
+      ) : null}
       {incident.summary ? <p className={css.summary}>{incident.summary}</p> : null}
       <Facts
         items={[
@@ -69,17 +77,25 @@ function Content({ detail }: { detail: IncidentDetail }) {
         <div className={css.column}>
           <Suspects diagnosis={diagnosis} incident={incident} verdicts={verdicts} />
           {topology.entities.length > 0 ? (
-            <Panel title={words.map} hint={words.mapHint} flush>
-              <Suspense fallback={<Loading rows={6} height={30} />}>
-                <FlowMap topology={topology} />
-              </Suspense>
-            </Panel>
+            <div className={css.late}>
+              <Panel title={words.map} hint={words.mapHint} flush>
+                <Suspense fallback={<Loading rows={6} height={30} />}>
+                  <FlowMap topology={topology} />
+                </Suspense>
+              </Panel>
+            </div>
           ) : null}
-          <AlertsPanel alerts={alerts} incident={incident} verdicts={verdicts} />
+          <div className={css.late}>
+            <AlertsPanel alerts={alerts} incident={incident} verdicts={verdicts} />
+          </div>
         </div>
         <div className={css.column}>
-          <Remedy executions={executions} incident={incident} verdicts={verdicts} />
-          <Timeline entries={timeline} incident={incident.id} />
+          <div className={css.middle}>
+            <Remedy executions={executions} incident={incident} verdicts={verdicts} />
+          </div>
+          <div className={css.late}>
+            <Timeline entries={timeline} incident={incident.id} />
+          </div>
         </div>
       </div>
     </PageBody>

@@ -69,9 +69,9 @@ function SuspectRow({ suspect, rank, open, incident, verdicts, toggle }: Suspect
           aria-expanded={open}
           onClick={() => toggle(open ? NOTHING_OPEN : suspect.entity)}
         >
-          <span>
-            <EntityName id={suspect.entity} showKind />{" "}
-            <Chevron size={13} style={{ verticalAlign: -2 }} aria-hidden />
+          <span className={css.who}>
+            <EntityName id={suspect.entity} showKind />
+            <Chevron size={14} aria-hidden />
           </span>
           <span className={css.reason}>{suspect.reason}</span>
         </button>

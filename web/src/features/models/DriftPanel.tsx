@@ -13,7 +13,7 @@ import { Empty, Loading, Problem } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { ScoreBar } from "../../ui/ScoreBar";
 import { useNow } from "../../ui/Time";
-import { driftBar, worstDrift } from "./drift";
+import { byDrift, driftBar, worstDrift } from "./drift";
 import css from "./Models.module.css";
 
 const route = getRouteApi("/signed-in/models/$name");
@@ -26,7 +26,7 @@ type Reading = ModelDetail["drift"][number];
 export function DriftPanel({ drift }: { drift: ModelDetail["drift"] }) {
   const { feature } = route.useSearch();
   const navigate = route.useNavigate();
-  const sorted = [...drift].sort((a, b) => b.value - a.value);
+  const sorted = byDrift(drift);
   const open = feature ?? worstDrift(drift)?.entity;
   return (
     <Panel title={strings.model.drift} hint={strings.model.driftHint} flush>

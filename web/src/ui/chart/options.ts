@@ -1,7 +1,7 @@
 /** How a chart is drawn: band, line, anomaly strip, marks. Colours are read from the page's tokens. */
 import uPlot from "uplot";
 import type { Points } from "../../api/types";
-import { formatUnit } from "../format";
+import { formatClock, formatUnit } from "../format";
 import { anomalyWindows, type Mark } from "./data";
 
 const STRIP_PX = 5;
@@ -34,7 +34,7 @@ export function chartOptions({ width, height, points, marks, onCursor }: Look): 
     padding: [8, 8, 0, 0],
     scales: { x: { time: true }, y: { range: padded } },
     axes: [
-      { ...axis, size: 26, gap: 6 },
+      { ...axis, size: 26, gap: 6, space: 64, values: (_, ticks) => ticks.map(clock) },
       {
         ...axis,
         size: 62,
@@ -56,6 +56,10 @@ export function chartOptions({ width, height, points, marks, onCursor }: Look): 
       setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)],
     },
   };
+}
+
+function clock(seconds: number): string {
+  return formatClock(new Date(seconds * 1000).toISOString()).replace(/:00$/, "");
 }
 
 /** Four lines at most, whatever the height. */

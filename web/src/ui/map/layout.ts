@@ -3,7 +3,7 @@ import { Graph, layout } from "@dagrejs/dagre";
 import type { Edge, Entity } from "../../api/types";
 
 export const NODE_WIDTH = 168;
-export const NODE_HEIGHT = 46;
+export const NODE_HEIGHT = 50;
 
 export interface Placed {
   entity: Entity;
