@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -214,6 +215,16 @@ class World:
         transport = httpx.ASGITransport(self.api, client=(address, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7070", headers=sent) as client:
             yield client
+
+    def ask(self, method: str, path: str, role: Role | None = None, **kind: Any) -> httpx.Response:
+        """One request; `address`, `headers` and `tenant` belong to the client, the rest to the request."""
+        client_kind = {name: kind.pop(name) for name in ("address", "headers", "tenant") if name in kind}
+
+        async def go() -> httpx.Response:
+            async with self.client(role, **client_kind) as client:
+                return await client.request(method, path, **kind)
+
+        return asyncio.run(go())
 
 
 async def _echo(request: Request) -> JSONResponse:
