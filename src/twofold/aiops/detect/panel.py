@@ -1,0 +1,307 @@
+"""The detector of series: one vectorised panel over all series of a partition. Samples in, findings out.
+
+Stands behind the stages that derive series (spans, logs, drift) and before grouping. The
+mathematics is `stats.panel`; this file knows what a series is and what a finding says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.aiops.detect import words
+from twofold.aiops.detect.absence import NOT_WATCHED, Absence, Silence
+from twofold.aiops.detect.config import PanelConfig
+from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
+from twofold.aiops.detect.table import Table
+from twofold.errors import Corrupt, NotFound
+from twofold.flow.stage import State
+from twofold.records.columns import Samples
+from twofold.records.entity import DEFAULT_TENANT
+from twofold.records.finding import Direction, Finding, FindingState
+from twofold.records.series import Origin, Series, sid_text
+from twofold.records.time import SECOND_NS, to_datetime
+from twofold.stats.layout import IGNORED, NEW_LEVEL, OPENED
+from twofold.store.catalog import Catalog
+
+WORSE: Final = 1.1  # an effect this many times the one told is worth telling again
+LOST_PERIODS: Final = 10
+SPREADS: Final = 4.0  # usual distances that a band spans to each side
+ABSENT_SCORE: Final = 6.0  # a regular series missing this long is no chance; not measured like the others
+
+Event = Mapping[str, Any] | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where a series is expected, in its unit (per second for counters)."""
+
+    low: float
+    expected: float
+    high: float
+
+
+class Panel:
+    """Finds samples that leave the band their own series' past gives them.
+
+    Suits many series of any rhythm from a second to an hour: levels, daily seasons, counters, ratios, quantised and
+    constant values. Says nothing in the first minutes of a series. Fails where the normal state
+    changes often and abruptly, and on weekly rhythms, which it does not know.
+
+    Args:
+        catalog: Tells what a sid is.
+        config: What the released version consists of.
+        detector: `name@version` of the release, written into every finding.
+
+    Attributes:
+        unknown: Samples of sids that the catalog does not know; judged as plain gauges of no entity.
+    """
+
+    name: ClassVar[str] = "panel"
+    accepts: ClassVar[tuple[type, ...]] = (Samples,)
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        config: PanelConfig | None = None,
+        *,
+        detector: str = "panel@0",
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        self.config = config or PanelConfig()
+        self.detector = detector
+        self.unknown = 0
+        self._catalog, self._tenant = catalog, tenant
+        self._table = Table(self.config)
+        self._absence = Absence(self.config)
+        self._entities: dict[str, int] = {}
+        self._entity: npt.NDArray[np.int32] = np.full(256, NOT_WATCHED, np.int32)
+        self._told: dict[int, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        """Series known."""
+        return len(self._table)
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Samples that were not judged, by reason."""
+        return self._table.unused
+
+    @property
+    def bytes_per_series(self) -> int:
+        """State of one series."""
+        return self._table.bytes_per_series
+
+    def process(self, items: Sequence[object]) -> Sequence[object]:
+        """Judge and learn samples; gives findings that open or close."""
+        made: list[object] = []
+        for item in items:
+            if isinstance(item, Samples):
+                _, events = self._learn(item)
+                made.extend(self._finding_of(event) for event in events)
+        return made
+
+    def score(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """Score and learn, without findings: -log10 of each sample's tail probability, 0 where none was judged."""
+        return self._learn(samples)[0]
+
+    def _learn(self, samples: Samples) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:
+        sid, time_ns, value = samples.columns()
+        before = len(self._table)
+        at = self._table.locate(sid)
+        for row in range(before, len(self._table)):
+            self._meet(row)
+        return self._table.learn(at, time_ns, value)
+
+    def _meet(self, row: int) -> None:
+        series = self._series(row)
+        self._describe(row, series)
+        if row >= len(self._entity):
+            self._entity = np.concatenate([self._entity, np.full(len(self._entity), NOT_WATCHED, np.int32)])
+        if series.entity and series.origin is Origin.METRIC and kind_of(series) != IGNORED:
+            self._entity[row] = self._entities.setdefault(series.entity, len(self._entities))
+        if not series.metric:
+            self.unknown += 1
+
+    def _describe(self, row: int, series: Series) -> None:
+        self._table.describe(row, kind=kind_of(series), sides=sides_of(series), floor=floor_of(series))
+
+    def _series(self, row: int) -> Series:
+        sid = int(self._table.sids[row])
+        try:
+            return self._catalog.get(sid, tenant=self._tenant)
+        except NotFound:
+            return Series(sid=sid, metric="", tenant=self._tenant)
+
+    def band(self, sid: int) -> Band | None:
+        """Where the series is expected now, between the least changes that would matter; None while it is not known."""
+        row = self._table.find(sid)
+        if row < 0 or self._table.rows["count"][row] < self.config.warm_points:
+            return None
+        r = self._table.rows[row]
+        expected = float((r["slow"] if r["seasonal"] else r["level"]) + r["zero"])
+        spread = float(r["spread"] if r["seasonal"] else r["level_spread"])
+        margin = max(float(r["least"]), float(r["share"]) * abs(expected), SPREADS * spread)
+        return Band(expected - margin, expected, expected + margin)
+
+    def advance(self, watermark_ns: int) -> Sequence[object]:
+        """Tell open findings that got worse, close those without data, and miss entities that fell silent."""
+        made: list[object] = [*self._updates(watermark_ns), *self._lost(watermark_ns)]
+        used = len(self._table)
+        for begins, silence in self._absence.check(self._table.used, self._entity[:used], watermark_ns):
+            made.append(self._absent(silence, watermark_ns, begins=begins))
+        return made
+
+    def _updates(self, watermark_ns: int) -> Iterator[Finding]:
+        for row, (told_ns, effect) in list(self._told.items()):
+            waited_s = (watermark_ns - told_ns) / SECOND_NS
+            worse = abs(float(self._table.rows["worst_effect"][row])) > WORSE * effect
+            if (worse and waited_s >= self.config.update_s) or waited_s >= self.config.heartbeat_s:
+                finding = self._finding(row, _event_of(self._table.rows[row], row))
+                self._told[row] = (watermark_ns, abs(finding.effect))
+                yield finding
+
+    def _lost(self, watermark_ns: int) -> Iterator[Finding]:
+        for row in list(self._told):
+            r = self._table.rows[row]
+            quiet_s = (watermark_ns - int(r["last_ns"])) / SECOND_NS
+            if quiet_s > max(self.config.heartbeat_s, LOST_PERIODS * float(r["period_s"])):
+                event = _event_of(r, row)
+                lasted_s = (int(r["last_ns"]) - int(event["onset_ns"])) / SECOND_NS
+                reason = words.no_more_data(self._series(row), lasted_s)
+                yield replace(self._finding(row, event), state=FindingState.CLOSED, reason=reason)
+                self._table.settle(row)
+                del self._told[row]
+
+    def _finding_of(self, event: Event) -> Finding:
+        """The finding of an opening or closing."""
+        row = int(event["row"])
+        finding = self._finding(row, event)
+        if event["what"] == OPENED:
+            self._told[row] = (int(event["time_ns"]), abs(finding.effect))
+            return finding
+        self._told.pop(row, None)
+        tell = words.new_level if event["what"] == NEW_LEVEL else words.recovered
+        lasted_s = (event["time_ns"] - event["onset_ns"]) / SECOND_NS
+        reason = tell(self._series(row), float(event["now"]), float(lasted_s))
+        return replace(finding, state=FindingState.CLOSED, reason=reason)
+
+    def _finding(self, row: int, event: Event) -> Finding:
+        series = self._series(row)
+        onset_ns = int(event["onset_ns"])
+        onset = to_datetime(onset_ns)
+        value, expected, margin = (float(event[name]) for name in ("value", "expected", "margin"))
+        return Finding(
+            id=self._id(sid_text(series.sid), onset_ns),
+            entity=series.entity,
+            series=sid_text(series.sid),
+            metric=series.metric,
+            onset=onset,
+            seen=to_datetime(int(event["time_ns"])),
+            score=round(float(event["score"]), 3),
+            effect=round(float(event["effect"]), 3),
+            value=value,
+            expected=expected,
+            low=expected - margin,
+            high=expected + margin,
+            direction=Direction.UP if event["side"] > 0 else Direction.DOWN,
+            detector=self.detector,
+            reason=words.left_band(series, value, expected, onset),
+            unit=words.unit_of(series),
+            labels_text=words.labels_text(series.labels),
+            tenant=self._tenant,
+        )
+
+    def _absent(self, silence: Silence, watermark_ns: int, *, begins: bool) -> Finding:
+        series = self._series(silence.row)
+        onset = to_datetime(silence.onset_ns)
+        quiet_s = (watermark_ns - silence.onset_ns) / SECOND_NS
+        about = f"all {silence.series} series of" if silence.whole else f"{silence.series} of the series of"
+        missed = words.silent(series, about, onset, silence.period_s)
+        return Finding(
+            id=self._id(f"absent:{series.entity}", silence.onset_ns),
+            entity=series.entity,
+            series=sid_text(series.sid),
+            metric=series.metric,
+            onset=onset,
+            seen=to_datetime(watermark_ns),
+            score=ABSENT_SCORE,
+            effect=-round(quiet_s / max(silence.period_s, 1.0), 1),
+            value=0.0,
+            expected=0.0,
+            low=0.0,
+            high=0.0,
+            direction=Direction.ABSENT,
+            detector=self.detector,
+            reason=missed if begins else words.heard_again(series, quiet_s),
+            state=FindingState.OPEN if begins else FindingState.CLOSED,
+            unit=words.unit_of(series),
+            labels_text="",
+            tenant=self._tenant,
+        )
+
+    def _id(self, subject: str, onset_ns: int) -> str:
+        """Deterministic in tenant, detector name, subject and onset; a new version finds the same finding."""
+        name = self.detector.partition("@")[0]
+        text = f"{self._tenant}\x1f{name}\x1f{subject}\x1f{onset_ns}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def snapshot(self) -> State:
+        """Rows, entities, silences, and what was told of open findings."""
+        known = {
+            "entities": list(self._entities),
+            "told": [[row, told_ns, effect] for row, (told_ns, effect) in self._told.items()],
+            "unknown": self.unknown,
+            "config": self.config.sha256,
+        }
+        return {
+            **self._table.snapshot(),
+            "entity": self._entity[: len(self._table)].copy(),
+            "absence": self._absence.snapshot(),
+            "panel": json.dumps(known).encode(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take back what `snapshot` gave; floors are set anew when the state was another version's.
+
+        Raises:
+            Corrupt: Not the state of a panel, or of one with rows of another layout.
+        """
+        try:
+            known = json.loads(bytes(state["panel"]))
+            entities = {str(name): n for n, name in enumerate(known["entities"])}
+            told = {int(row): (int(told_ns), float(effect)) for row, told_ns, effect in known["told"]}
+            unknown, config = int(known["unknown"]), str(known["config"])
+            entity = np.array(state["entity"], np.int32)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Corrupt(f"panel state does not fit this version: {error!r}; replay the journal") from error
+        self._table.restore(state)
+        self._absence.restore(state)
+        self._entities, self._told, self.unknown = entities, told, unknown
+        self._entity = np.full(max(256, len(entity)), NOT_WATCHED, np.int32)
+        self._entity[: len(entity)] = entity
+        if config != self.config.sha256:
+            for row in range(len(self._table)):
+                self._describe(row, self._series(row))
+
+
+def _event_of(row: Any, number: int) -> Event:
+    """What the kernel would say of an open finding now."""
+    return {
+        "row": number,
+        "time_ns": row["last_ns"],
+        "onset_ns": row["leave_ns"],
+        "score": row["worst_score"],
+        "value": row["worst_value"],
+        "expected": row["worst_expected"],
+        "margin": row["worst_margin"],
+        "effect": row["worst_effect"],
+        "side": row["side"],
+    }

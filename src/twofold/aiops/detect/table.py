@@ -1,0 +1,140 @@
+"""The panel's state: one row a series, grown as series come, learnt by the kernel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.aiops.detect.config import PanelConfig
+from twofold.aiops.detect.floors import Floor
+from twofold.errors import Corrupt
+from twofold.flow.stage import State
+from twofold.stats import layout, panel
+from twofold.stats.rows import RowIndex
+
+Int64s = npt.NDArray[np.int64]
+OUTCOMES: Final = {
+    layout.LATE: "late",
+    layout.DUPLICATE: "duplicate",
+    layout.NOT_FINITE: "not_finite",
+    layout.RESET: "counter_reset",
+}
+
+
+class Table:
+    """Scores and learns samples of any series.
+
+    Rows are made for sids never seen before; whoever calls says what they are with `describe`
+    before their first sample is learnt.
+    """
+
+    def __init__(self, config: PanelConfig) -> None:
+        self._params = config.params()
+        self._type = layout.row_type(config.season_bins)
+        self._index = RowIndex()
+        self._outcomes = np.zeros(layout.OUTCOMES, np.int64)
+        self.rows: npt.NDArray[Any] = np.zeros(256, self._type)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def sids(self) -> Int64s:
+        """Sid of each row."""
+        return self._index.sids
+
+    @property
+    def used(self) -> npt.NDArray[Any]:
+        """Rows in use."""
+        return self.rows[: len(self)]
+
+    @property
+    def unused(self) -> Counter[str]:
+        """Samples that were not judged, by reason."""
+        return Counter({OUTCOMES[n]: int(count) for n, count in enumerate(self._outcomes) if count})
+
+    @property
+    def bytes_per_series(self) -> int:
+        """State of one series, without the spare rows of growth."""
+        return int(self._type.itemsize) + 8 + 2 * 4
+
+    def locate(self, sids: Int64s) -> npt.NDArray[np.int32]:
+        """Row of each sid; new ones get the next rows."""
+        at = self._index.rows(sids)
+        if len(self) > len(self.rows):
+            room = max(len(self), 2 * len(self.rows)) - len(self.rows)
+            self.rows = np.concatenate([self.rows, np.zeros(room, self._type)])
+        return at
+
+    def find(self, sid: int) -> int:
+        """Row of one sid, -1 when unknown."""
+        return int(self._index.find(np.array([sid], np.int64))[0])
+
+    def describe(self, row: int, *, kind: int, sides: int, floor: Floor) -> None:
+        """Say how a row's values are read and when a change matters."""
+        self.rows["kind"][row] = kind
+        self.rows["sides"][row] = sides
+        self.rows["least"][row] = floor.least
+        self.rows["share"][row] = floor.share
+
+    def learn(
+        self, at: npt.NDArray[np.int32], time_ns: Int64s, value: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:
+        """Score every sample against its own past, then learn it.
+
+        Samples of a batch are taken in the order of time; one that is older than its series' newest is late.
+
+        Returns:
+            Scores in the order given, 0 where nothing was judged; openings and closings in the order of time.
+        """
+        order = None
+        if len(time_ns) > 1 and not (time_ns[1:] >= time_ns[:-1]).all():
+            order = np.argsort(time_ns, kind="stable")
+            at, time_ns, value = at[order], time_ns[order], value[order]
+        scores = np.zeros(len(at), np.float32)
+        events: list[npt.NDArray[Any]] = []
+        done = 0
+        while done < len(at):
+            buffer = np.zeros(64, layout.EVENT)
+            done, written = panel.learn(
+                self.rows, at, time_ns, value, self._params, done, scores, buffer, self._outcomes
+            )
+            events.extend(buffer[:written])
+        if order is not None:
+            back = np.empty_like(scores)
+            back[order] = scores
+            scores = back
+        return scores, events
+
+    def settle(self, row: int) -> None:
+        """End what a row holds of an open finding."""
+        for name in ("opened_ns", "calm_ns", "leave_ns", "bits", "back", "side", "worst_score", "worst_effect"):
+            self.rows[name][row] = 0
+
+    def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
+        """Rows as bytes, with the layout they have."""
+        return {
+            "rows": self.used.copy().view(np.uint8).reshape(len(self), self._type.itemsize),
+            "sids": self.sids.copy(),
+            "outcomes": self._outcomes.copy(),
+            "layout": repr(self._type.descr).encode(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take back what `snapshot` gave. Raises `Corrupt` when rows have another layout."""
+        try:
+            if bytes(state["layout"]) != repr(self._type.descr).encode():
+                raise Corrupt("panel state has rows of another layout; start this version from an empty state")
+            sids = np.array(state["sids"], np.int64)
+            data = np.ascontiguousarray(state["rows"], np.uint8).reshape(len(sids), self._type.itemsize)
+            outcomes = np.array(state["outcomes"], np.int64).reshape(layout.OUTCOMES)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Corrupt(f"panel state does not fit this version: {error!r}; replay the journal") from error
+        self._index = RowIndex(sids)
+        self.rows = np.zeros(max(256, len(sids)), self._type)
+        self.rows[: len(sids)] = data.view(self._type).reshape(len(sids))
+        self._outcomes = outcomes

@@ -1,0 +1,184 @@
+"""From scores to findings: persistence, practical size, sides that hurt, and the life of a finding.
+
+A finding opens when `k` of the last `k + 1` samples score past the threshold, leave the expected
+value by more than the floor of practical size, and on a side that matters. The expected value
+is held while that lasts: it is the level before the onset.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from twofold.stats.jit import part
+from twofold.stats.layout import (
+    DAY_S,
+    DOWN,
+    FIRST_CHANGE,
+    NEW_LEVEL,
+    NS,
+    OPENED,
+    RECOVERED,
+    TINY,
+    UP,
+)
+from twofold.stats.score import RUN, clip, weight
+
+MOST_NEEDED: Final = 8
+QUANTA: Final = 2.5  # least change of a series that moves in steps, in steps
+SEASON_AFTER_DAYS: Final = 1.5
+
+
+@part
+def _needed(s: Any, p: Any) -> int:  # pragma: no cover - compiled
+    """Exceedances that open a finding: more where samples come fast."""
+    return int(min(max(math.ceil(p.persist_s / max(s.period_s, 1e-3)) + 1, 2), MOST_NEEDED))
+
+
+@part
+def _threshold(s: Any, needed: int, p: Any) -> float:  # pragma: no cover - compiled
+    """Score past which a sample counts, from the budget of false findings a day.
+
+    Exceedances in a row are far from independent: each further one is worth 0.75 of a decade.
+    """
+    per_day = DAY_S / max(s.period_s, 1e-3)
+    return float(max(p.least_score, math.log10(per_day / p.alerts_per_day) - 0.75 * (needed - 1)))
+
+
+@part
+def _size(s: Any) -> float:  # pragma: no cover - compiled
+    """Usual distance from the expected value."""
+    return float(s.spread if s.seasonal else s.level_spread)
+
+
+@part
+def _exceeds(
+    s: Any, y: float, away: float, margin: float, score: float, quantum: float, p: Any
+) -> int:  # pragma: no cover - compiled
+    """1 when the sample is large, on a side that matters, and improbable."""
+    if abs(away) < margin or (abs(away) < QUANTA * quantum and y + s.zero != 0.0):
+        return 0
+    if not s.sides & (UP if away > 0 else DOWN):
+        return 0
+    if s.count < p.warm_points or (s.last_ns - s.first_ns) * NS < p.warm_s:
+        return 0
+    if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
+        score = min(score, math.log10(s.count + 2.0))
+    return 1 if score >= _threshold(s, _needed(s, p), p) else 0
+
+
+@part
+def _follow(s: Any, y: float, dt_s: float, p: Any) -> None:  # pragma: no cover - compiled
+    """Learn the reference level of findings."""
+    w = weight(dt_s, max(p.level_s, p.level_points * s.period_s), s.count)
+    away = y - s.level
+    limit = 1.5 * p.clip * (s.level_spread + TINY)
+    s.run_level = min(s.run_level + 1.0, 200.0) if abs(away) > limit else max(s.run_level - 2.0, 0.0)
+    s.level += w * clip(away, limit * (1.0 + 0.25 * max(s.run_level - RUN, 0.0)))
+    s.level_spread += w * (min(abs(away), 2.0 * limit) - s.level_spread)
+    old = (s.last_ns - s.first_ns) * NS > SEASON_AFTER_DAYS * DAY_S
+    s.seasonal = 1 if old and s.spread < s.level_spread else 0
+
+
+@part
+def _note(s: Any, y: float, expected: float, margin: float, score: float) -> None:  # pragma: no cover - compiled
+    """Keep the worst sample of a stay out of band."""
+    effect = (y - expected) / (_size(s) + 0.25 * margin + TINY)
+    if abs(effect) > abs(s.worst_effect):
+        s.worst_effect = effect
+        s.worst_value = y + s.zero
+        s.worst_expected = expected + s.zero
+        s.worst_margin = max(margin, 4.0 * _size(s))
+    s.worst_score = max(s.worst_score, score)
+
+
+@part
+def settle(s: Any) -> None:  # pragma: no cover - compiled
+    """Nothing is wrong any more."""
+    s.opened_ns = 0
+    s.calm_ns = 0
+    s.leave_ns = 0
+    s.bits = 0
+    s.back = 0
+    s.side = 0
+    s.worst_score = 0.0
+    s.worst_effect = 0.0
+
+
+@part
+def _candidate(
+    s: Any, y: float, expected: float, margin: float, score: float, exceeds: int, time_ns: int, p: Any
+) -> int:  # pragma: no cover - compiled
+    """Take one sample of a series without an open finding; `OPENED` when it opens one."""
+    away = y - expected
+    side = 1 if away > 0 else -1
+    if exceeds or (abs(away) > 0.5 * margin and abs(away) > 2.0 * _size(s)):
+        if s.leave_ns == 0 or side != s.side:
+            settle(s)
+            s.leave_ns = time_ns
+            s.side = side
+        s.back = 0
+    else:
+        s.back = min(s.back + 1, 1000)
+    needed = _needed(s, p)
+    s.bits = ((s.bits << 1) | exceeds) & ((1 << (needed + 1)) - 1)
+    if s.bits == 0 and s.back > 1:
+        settle(s)
+        return 0
+    if exceeds:
+        _note(s, y, expected, margin, score)
+    ones = 0
+    for j in range(needed + 1):
+        ones += (s.bits >> j) & 1
+    if ones < needed:
+        return 0
+    s.opened_ns = time_ns
+    s.back = 0
+    return OPENED
+
+
+@part
+def _ongoing(
+    s: Any, y: float, expected: float, margin: float, score: float, time_ns: int, p: Any
+) -> int:  # pragma: no cover - compiled
+    """Take one sample of a series with an open finding; says when and how it closes."""
+    if s.side * (y - expected) > 0:
+        _note(s, y, expected, margin, score)
+    if s.side * s.recent < max(0.8 * margin, _size(s)):
+        s.back = min(s.back + 1, 1000)
+        if s.calm_ns == 0:
+            s.calm_ns = time_ns
+        return RECOVERED if s.back > 1 and (time_ns - s.calm_ns) * NS >= p.recover_s else 0
+    s.back = 0
+    s.calm_ns = 0
+    return NEW_LEVEL if (time_ns - s.opened_ns) * NS >= p.readmit_s else 0
+
+
+@part
+def judge(
+    s: Any, y: float, expected: float, score: float, quantum: float, dt_s: float, time_ns: int, p: Any
+) -> int:  # pragma: no cover - compiled
+    """Take one scored sample; says whether a finding opens or closes, 0 for neither.
+
+    `y` and `expected` are less the row's `zero`; `expected` and `quantum` (the smallest step of the series, 0
+    when it never moved) are from before the sample was learnt.
+    """
+    away = y - expected
+    margin = max(s.least, s.share * abs(expected + s.zero))
+    s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (away - s.recent)
+    if s.opened_ns:
+        return int(_ongoing(s, y, expected, margin, score, time_ns, p))
+    exceeds = _exceeds(s, y, away, margin, score, quantum, p)
+    what = _candidate(s, y, expected, margin, score, exceeds, time_ns, p)
+    if s.bits == 0:
+        _follow(s, y, dt_s, p)
+    return int(what)
+
+
+@part
+def readmit(s: Any) -> None:  # pragma: no cover - compiled
+    """The level of now is the level to expect."""
+    s.level = s.fast
+    s.slow += s.drift
+    s.drift = 0.0
+    s.recent = 0.0

@@ -1,0 +1,125 @@
+"""What the panel keeps of a series, what it is told, and what it tells: the record types of its arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+TAIL_BINS: Final = 32  # steps of 1.3 from 0.25: 0.25 … 850 usual sizes
+HEAD: Final = 8  # samples gathered before anything is judged; their median starts every level
+DAY_S: Final = 86400.0
+NS: Final = 1e-9
+TINY: Final = 1e-12
+
+GAUGE, COUNTER, DELTA, IGNORED = 0, 1, 2, 3
+UP, DOWN, FIRST_CHANGE = 1, 2, 4
+OPENED, RECOVERED, NEW_LEVEL = 1, 2, 3
+LATE, DUPLICATE, NOT_FINITE, RESET, OUTCOMES = 0, 1, 2, 3, 4
+
+
+def row_type(bins: int) -> np.dtype[Any]:
+    """State of one series.
+
+    Args:
+        bins: Bins of the daily season, at least `HEAD`.
+    """
+    return np.dtype(
+        [
+            ("first_ns", "i8"),
+            ("last_ns", "i8"),
+            ("calm_ns", "i8"),  # since when an open finding is back in its band; 0 when it is not
+            ("leave_ns", "i8"),  # first sample of the present stay out of band: the onset
+            ("opened_ns", "i8"),  # 0 when no finding is open
+            ("raw", "f8"),  # last value as received, for counters
+            ("zero", "f8"),  # subtracted from values, so that 32-bit state keeps small changes of large values
+            ("count", "i4"),
+            ("bits", "u2"),  # which of the last samples were exceedances
+            ("back", "u2"),  # samples in band since the last one out of it
+            ("kind", "u1"),
+            ("sides", "u1"),
+            ("seasonal", "u1"),  # expected value is slow level + season rather than the reference level
+            ("side", "i1"),  # of the open finding
+            ("least", "f4"),  # floor of practical size, absolute
+            ("share", "f4"),  # and relative to the expected value
+            ("period_s", "f4"),
+            ("quantum", "f4"),  # smallest step seen; 0 while the series never moved
+            ("previous", "f4"),
+            ("fast", "f4"),
+            ("fast_rest", "f4"),  # fast level of the deseasoned value
+            ("fast_error", "f4"),
+            ("rest_error", "f4"),
+            ("shock", "f4"),  # usual size of A
+            ("slow", "f4"),
+            ("drift", "f4"),  # smoothed residual to the slow level and season
+            ("shift", "f4"),  # usual size of B
+            ("step_short", "f4"),
+            ("step_long", "f4"),
+            ("swing", "f4"),  # level of the log ratio of steps
+            ("swing_size", "f4"),  # usual size of C
+            ("spread", "f4"),  # usual distance from the slow level and season
+            ("run_shock", "f4"),
+            ("run_shift", "f4"),
+            ("level", "f4"),  # reference level of findings
+            ("level_spread", "f4"),
+            ("run_level", "f4"),
+            ("recent", "f4"),  # deviation from the expected value, over a few samples
+            ("judged", "f4"),  # samples in the histograms
+            ("worst_score", "f4"),
+            ("worst_value", "f8"),
+            ("worst_expected", "f8"),
+            ("worst_margin", "f4"),
+            ("worst_effect", "f4"),
+            ("tails", "u2", (3, TAIL_BINS)),
+            ("season", "f4", (bins,)),
+        ],
+        align=True,
+    )
+
+
+EVENT: Final = np.dtype(
+    [
+        ("row", "i4"),
+        ("what", "i4"),
+        ("time_ns", "i8"),
+        ("onset_ns", "i8"),
+        ("score", "f8"),
+        ("value", "f8"),
+        ("expected", "f8"),
+        ("margin", "f8"),
+        ("effect", "f8"),
+        ("now", "f8"),
+        ("side", "i8"),
+    ],
+    align=True,
+)
+
+PARAMS: Final = np.dtype(
+    [
+        (name, "f8")
+        for name in (
+            "fast_s",
+            "fast_points",
+            "smooth_s",
+            "smooth_points",
+            "slow_s",
+            "scale_points",
+            "level_s",
+            "level_points",
+            "clip",
+            "season_rate",
+            "season_after_s",
+            "tail_cap",
+            "tail_prior",
+            "shift_points",
+            "warm_points",
+            "warm_s",
+            "least_score",
+            "alerts_per_day",
+            "persist_s",
+            "recover_s",
+            "readmit_s",
+        )
+    ],
+    align=True,
+)

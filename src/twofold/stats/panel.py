@@ -1,0 +1,160 @@
+"""One pass of the series panel over a batch: score every sample, learn it, open and close findings.
+
+Every series is a row of one table; a batch is any mix of samples. The kernel holds the mathematics only: what
+a series is and what a finding says stands with the detector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.stats.jit import kernel, part
+from twofold.stats.judge import judge, readmit, settle
+from twofold.stats.layout import (
+    COUNTER,
+    DAY_S,
+    DELTA,
+    DUPLICATE,
+    GAUGE,
+    HEAD,
+    IGNORED,
+    LATE,
+    NEW_LEVEL,
+    NOT_FINITE,
+    NS,
+    OPENED,
+    RESET,
+)
+from twofold.stats.score import score, season_at, start
+
+
+@part
+def _take(s: Any, time_ns: int, value: float, outcomes: npt.NDArray[np.int64]) -> float:  # pragma: no cover - compiled
+    """The value to judge (a rate for counters), or NaN when there is none; moves the clock of the series."""
+    if not np.isfinite(value):
+        outcomes[NOT_FINITE] += 1
+        return np.nan
+    if s.first_ns == 0:
+        s.first_ns = time_ns
+        s.last_ns = time_ns
+        s.raw = value
+        s.zero = value if s.kind == GAUGE else 0.0
+        return value if s.kind == GAUGE else np.nan
+    if time_ns <= s.last_ns:
+        outcomes[LATE if time_ns < s.last_ns else DUPLICATE] += 1
+        return np.nan
+    dt_s = (time_ns - s.last_ns) * NS
+    if s.period_s == 0.0:
+        s.period_s = dt_s
+    else:
+        s.period_s += max(0.1, 1.0 / (s.count + 1.0)) * (min(dt_s, 3.0 * s.period_s) - s.period_s)
+    s.last_ns = time_ns
+    before = s.raw
+    s.raw = value
+    if s.kind == COUNTER:
+        if value < before:
+            outcomes[RESET] += 1
+            return np.nan
+        return float((value - before) / dt_s)
+    return float(value / dt_s) if s.kind == DELTA else value
+
+
+@part
+def _write(s: Any, row: int, what: int, time_ns: int, now: float, event: Any) -> None:  # pragma: no cover - compiled
+    event.row = row
+    event.what = what
+    event.time_ns = time_ns
+    event.onset_ns = s.leave_ns
+    event.score = s.worst_score
+    event.value = s.worst_value
+    event.expected = s.worst_expected
+    event.margin = s.worst_margin
+    event.effect = s.worst_effect
+    event.now = now
+    event.side = s.side
+
+
+@part
+def _begin(s: Any, y: float, bins: int) -> None:  # pragma: no cover - compiled
+    """Gather the first samples, in the place of the season; with the last of them, start."""
+    s.season[s.count] = y
+    s.count += 1
+    s.previous = y
+    if s.count == HEAD:
+        start(s, bins)
+
+
+@part
+def _end(s: Any, what: int) -> None:  # pragma: no cover - compiled
+    """After a finding was written: nothing for an opening, else the row goes on as normal."""
+    if what == OPENED:
+        return
+    if what == NEW_LEVEL:
+        readmit(s)
+    settle(s)
+
+
+@kernel
+def learn(
+    rows: Any,
+    at: npt.NDArray[np.int32],
+    time_ns: npt.NDArray[np.int64],
+    value: npt.NDArray[np.float64],
+    params: Any,
+    begin: int,
+    scores: npt.NDArray[np.float32],
+    events: Any,
+    outcomes: npt.NDArray[np.int64],
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Score and learn samples in order, from `begin` until the end or until `events` is full.
+
+    Args:
+        rows: Table of `row_type`.
+        at: Row of each sample.
+        time_ns: Time of each sample; one not after its row's newest is late.
+        value: Value of each sample.
+        params: One record of `PARAMS`, as an array.
+        begin: First sample to take.
+        scores: Out: -log10 of the tail probability; left as it is where nothing was judged.
+        events: Out: openings and closings, `EVENT`.
+        outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`; added to.
+
+    Returns:
+        How many samples are done, how many events were written.
+    """
+    p = params[0]
+    written = 0
+    bins = rows[0].season.shape[0]
+    for i in range(begin, len(at)):
+        if written == len(events):
+            return i, written
+        s = rows[at[i]]
+        if s.kind == IGNORED:
+            continue
+        last_ns = s.last_ns
+        x = _take(s, time_ns[i], value[i], outcomes)
+        if np.isnan(x):
+            continue
+        y = x - s.zero
+        if s.count < HEAD:
+            _begin(s, y, bins)
+            continue
+        dt_s = min((time_ns[i] - last_ns) * NS, 10.0 * s.period_s)
+        place = (time_ns[i] * NS % DAY_S) / DAY_S * bins
+        season = season_at(s, place, bins)
+        expected = float(s.slow + season) if s.seasonal else float(s.level)
+        step = abs(y - s.previous)
+        quantum = float(s.quantum)
+        scores[i] = score(s, y, season, place, bins, dt_s, p)
+        what = judge(s, y, expected, scores[i], quantum, dt_s, time_ns[i], p)
+        if what:
+            _write(s, at[i], what, time_ns[i], x, events[written])
+            written += 1
+            _end(s, what)
+        if step > 0.0 and (quantum == 0.0 or step < quantum) and not s.opened_ns:
+            s.quantum = step
+        s.count += 1
+    return len(at), written

@@ -1,0 +1,178 @@
+"""Score one sample against its series' past in three channels, then learn it.
+
+Each channel's residual is measured in its usual size (mean absolute) and ranked in an aged histogram of
+its own past, so that heavy tails score low where they are usual:
+
+    shock   sample against the better mix of a fast level and a fast level of the deseasoned value
+    shift   smoothed residual against a slow level plus the daily season: leaks, lasting changes
+    swing   short against long mean step: volatility
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from twofold.stats.jit import part
+from twofold.stats.layout import DAY_S, HEAD, NS, TAIL_BINS, TINY
+from twofold.stats.tails import bin_of, tail
+
+RUN: Final = 8  # samples past the clip in a row after which a level follows faster
+FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
+LN10: Final = math.log(10.0)
+
+
+@part
+def weight(dt_s: float, tau_s: float, count: int) -> float:  # pragma: no cover - compiled
+    """Weight of a sample in a mean over `tau_s`; the plain mean until that is filled."""
+    return max(dt_s / (tau_s + dt_s), 1.0 / (count + 1.0))
+
+
+@part
+def clip(x: float, limit: float) -> float:  # pragma: no cover - compiled
+    """`x` held within `limit` of 0."""
+    return min(max(x, -limit), limit)
+
+
+@part
+def start(s: Any, bins: int) -> None:  # pragma: no cover - compiled
+    """Begin every level at the median of the first samples, every size at their usual distance from it."""
+    head = np.sort(s.season[:HEAD])
+    middle = 0.5 * (head[HEAD // 2 - 1] + head[HEAD // 2])
+    size = np.mean(np.sort(np.abs(head - middle))[: HEAD - 2])
+    for j in range(bins):
+        s.season[j] = 0.0
+    s.fast = middle
+    s.fast_rest = middle
+    s.slow = middle
+    s.level = middle
+    s.fast_error = size
+    s.rest_error = size
+    s.shock = size
+    s.spread = size
+    s.level_spread = size
+    s.step_short = size
+    s.step_long = size
+    s.shift = 0.3 * size
+    s.swing_size = 0.3
+
+
+@part
+def season_at(s: Any, place: float, bins: int) -> float:  # pragma: no cover - compiled
+    """Usual departure from the slow level at this time of day, linear between bins. `place` is in bins."""
+    j = int(place)
+    share = place - j
+    return float((1.0 - share) * s.season[j] + share * s.season[(j + 1) % bins])
+
+
+@part
+def _learn_season(
+    s: Any, place: float, bins: int, residual: float, dt_s: float, p: Any
+) -> None:  # pragma: no cover - compiled
+    """Move the two nearest bins; quick in the first days, then `season_rate` a day."""
+    age_s = (s.last_ns - s.first_ns) * NS
+    if age_s < p.season_after_s:
+        return
+    rate = min(max(p.season_rate, 1.0 / (age_s / DAY_S + 1.0)), 0.9)
+    pull = min(-math.log(1.0 - rate) * dt_s * bins / DAY_S, 0.9) * residual
+    j = int(place)
+    share = place - j
+    s.season[j] += (1.0 - share) * pull
+    s.season[(j + 1) % bins] += share * pull
+
+
+@part
+def _shock(
+    s: Any, y: float, season: float, dt_s: float, base: float, tiny: float, p: Any
+) -> float:  # pragma: no cover - compiled
+    from_fast = y - s.fast
+    from_rest = y - season - s.fast_rest
+    trust_fast = 1.0 / (s.fast_error * s.fast_error + tiny * tiny)
+    trust_rest = 1.0 / (s.rest_error * s.rest_error + tiny * tiny)
+    shock = (trust_fast * from_fast + trust_rest * from_rest) / (trust_fast + trust_rest)
+    u = abs(shock) / (s.shock + base)
+
+    fast_w = weight(dt_s, max(p.fast_s, p.fast_points * s.period_s), s.count)
+    scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
+    limit = p.clip * (s.shock + tiny)
+    s.run_shock = min(s.run_shock + 1.0, 200.0) if abs(shock) > limit else max(s.run_shock - 4.0, 0.0)
+    loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0.0))
+    s.fast += fast_w * clip(from_fast, loose)
+    s.fast_rest += fast_w * clip(from_rest, loose)
+    s.fast_error += scale_w * (min(abs(from_fast), limit) - s.fast_error)
+    s.rest_error += scale_w * (min(abs(from_rest), limit) - s.rest_error)
+    s.shock += scale_w * (min(abs(shock), 2.0 * limit) - s.shock)
+    return float(u)
+
+
+@part
+def _shift(
+    s: Any, y: float, season: float, place: float, bins: int, dt_s: float, base: float, tiny: float, p: Any
+) -> float:  # pragma: no cover - compiled
+    from_slow = y - season - s.slow
+    s.drift += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (from_slow - s.drift)
+    u = abs(s.drift) / (s.shift + base)
+
+    scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
+    limit = p.clip * (s.shift + tiny)
+    bounded = clip(from_slow, limit)
+    s.slow += weight(dt_s, p.slow_s, s.count) * bounded
+    _learn_season(s, place, bins, bounded, dt_s, p)
+    s.shift += scale_w * (min(abs(s.drift), 2.0 * limit) - s.shift)
+    s.spread += scale_w * (min(abs(from_slow), 4.0 * limit) - s.spread)
+    s.run_shift = s.run_shift + 1.0 if u > FAR else 0.0
+    if s.run_shift > p.shift_points:
+        s.slow += s.drift
+        s.drift = 0.0
+        s.run_shift = 0.0
+    return float(u)
+
+
+@part
+def _swing(s: Any, y: float, dt_s: float, tiny: float, p: Any) -> float:  # pragma: no cover - compiled
+    step = abs(y - s.previous)
+    slow_w = weight(dt_s, p.slow_s, s.count)
+    s.step_short += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (step - s.step_short)
+    s.step_long += slow_w * (step - s.step_long)
+    swing = math.log((s.step_short + 0.02 * s.step_long + tiny) / (1.02 * s.step_long + tiny))
+    apart = abs(swing - s.swing)
+    u = apart / (s.swing_size + 0.05)
+    s.swing_size += weight(dt_s, p.scale_points * s.period_s, s.count) * (apart - s.swing_size)
+    s.swing += slow_w * (swing - s.swing)
+    s.previous = y
+    return float(u)
+
+
+@part
+def score(
+    s: Any, y: float, season: float, place: float, bins: int, dt_s: float, p: Any
+) -> float:  # pragma: no cover - compiled
+    """-log10 of the joint tail probability of the three channels, taken as independent. Learns the sample.
+
+    The product of three uniform probabilities is at most e^-t with probability e^-t (1 + t + t^2 / 2).
+
+    `y` is the value less the row's `zero`, `season` is `season_at` this time of day, which is at `place` (in
+    bins), `dt_s` the time since the sample before.
+    """
+    tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
+    base = 0.02 * s.spread + tiny
+    u_shock = _shock(s, y, season, dt_s, base, tiny, p)
+    u_shift = _shift(s, y, season, place, bins, dt_s, base, tiny, p)
+    u_swing = _swing(s, y, dt_s, tiny, p)
+    t = -math.log(
+        tail(s.tails[0], s.judged, u_shock, p.tail_prior)
+        * tail(s.tails[1], s.judged, u_shift, p.tail_prior)
+        * tail(s.tails[2], s.judged, u_swing, p.tail_prior)
+    )
+    s.tails[0, bin_of(u_shock)] += 1
+    s.tails[1, bin_of(u_shift)] += 1
+    s.tails[2, bin_of(u_swing)] += 1
+    s.judged += 1.0
+    if s.judged > p.tail_cap:
+        for j in range(TAIL_BINS):
+            for channel in range(3):
+                s.tails[channel, j] >>= 1
+        s.judged *= 0.5
+    return (t - math.log(1.0 + t + 0.5 * t * t)) / LN10
