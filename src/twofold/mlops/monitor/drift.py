@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twofold.errors import ConfigError, Corrupt, TooLarge
+from twofold.errors import ConfigError, Corrupt, InputError
 from twofold.flow.stage import State
 from twofold.mlops.monitor.tally import FAILED, REQUESTS, ROWS, SUM, Tally, latency_s
 from twofold.records.columns import DerivedSamples, Predictions, samples_batch
@@ -28,6 +28,7 @@ from twofold.records.series import Origin, Series, SeriesKind
 from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
 
+MAX_VERSIONS: Final = 1000
 NEVER: Final = -(1 << 62)
 Key = tuple[str, str]
 
@@ -122,6 +123,9 @@ class DriftStage:
             which = int(np.flatnonzero(mine)[0])
             key = (model[which].as_py(), version[which].as_py())
             if key not in self._tallies:
+                if len(self._tallies) >= MAX_VERSIONS:
+                    self.dropped["versions"] += int(mine.sum())
+                    continue
                 self._tallies[key] = Tally(self._profile(*key))
             rows = data if mine.all() else data.filter(pa.array(mine))
             tally = self._tallies[key]
@@ -196,7 +200,7 @@ class DriftStage:
         return total
 
     def _sid(self, metric: str, entity: str, labels: dict[str, str], name: str) -> tuple[int | None, list[Series]]:
-        """The series' sid, or None when the catalog is full; and its definition, when new."""
+        """The series' sid, or None when the catalog refuses it; and its definition, when new."""
         key = (metric, labels["model"], labels["version"], name)
         if key in self._sids:
             return self._sids[key], []
@@ -208,8 +212,8 @@ class DriftStage:
             sid, new = self._catalog.register(
                 metric, labels, entity=entity, tenant=self._tenant, unit=unit, kind=kind, origin=Origin.MODEL
             )
-        except TooLarge:
-            self.dropped["cardinality"] += 1
+        except InputError as error:
+            self.dropped[error.reason] += 1
             return None, []
         self._sids[key] = sid
         return sid, [self._catalog.get(sid, tenant=self._tenant)] if new else []

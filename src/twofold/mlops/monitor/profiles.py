@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from twofold.errors import NotFound
+import logging
+from typing import Final
+
+from twofold.errors import Corrupt, NotFound
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.model import ModelVersion
 from twofold.records.profile import Profile
 from twofold.store.blobs import Blobs
 from twofold.store.ledger import Ledger
+
+LOG: Final = logging.getLogger(__name__)
 
 
 class Profiles:
@@ -20,11 +25,7 @@ class Profiles:
         self._known: dict[tuple[str, str], Profile] = {}
 
     def __call__(self, model: str, version: str) -> Profile | None:
-        """The profile of a version, or None when it is unknown or has none.
-
-        Raises:
-            Corrupt: The stored profile is damaged.
-        """
+        """The profile of a version, or None when it is unknown, has none, or its stored one is damaged (logged)."""
         key = (model, version)
         if key in self._known:
             return self._known[key]
@@ -34,6 +35,9 @@ class Profiles:
                 return None
             found = Profile.from_bytes(self._blobs.get(registered.reference))
         except NotFound:
+            return None
+        except Corrupt as error:
+            LOG.error("%s@%s is monitored without a reference: %s", model, version, error.message)  # noqa: TRY400 - the message says all
             return None
         self._known[key] = found
         return found

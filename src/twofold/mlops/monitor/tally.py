@@ -52,15 +52,13 @@ class Tally:
 
     def add(self, start_ns: Int64s, data: pa.RecordBatch) -> int:
         """Count rows, each into the window that starts at its `start_ns`; returns rows that do not fit the profile."""
-        failed = pc.list_value_length(data.column("outputs")).to_numpy() == 0
+        failed, value = _answers(data.column("outputs"))
         bins, fits = self._bins(data, failed)
         latency = np.log2(np.maximum(data.column("latency_ns").to_numpy(), 1000) / 1000) * PER_OCTAVE
         latency_bin = np.minimum(latency.astype(np.int64), LATENCIES - 1)
         ids = data.column("request_id")
         first = np.ones(len(failed), dtype=bool)
         first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
-        value = np.zeros(len(failed))
-        value[~failed] = pc.list_element(data.column("outputs").filter(pa.array(~failed)), 0).to_numpy()
         offsets = np.arange(len(self.columns)) * self._wide
         for start in np.unique(start_ns).tolist():
             mine = start_ns == start
@@ -133,6 +131,16 @@ def latency_s(vector: Floats, quantile: float) -> float:
     index = int(np.searchsorted(reached, place))
     within = (place - (reached[index] - counts[index])) / max(counts[index], 1)
     return float(2 ** ((index + within) / PER_OCTAVE) / 1e6)
+
+
+def _answers(outputs: pa.Array) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Which rows have no first output that is a number, and the first outputs, 0 for those rows."""
+    failed = pc.list_value_length(outputs).to_numpy() == 0
+    value = np.zeros(len(failed))
+    first = pc.list_element(outputs.filter(pa.array(~failed)), 0)
+    value[~failed] = first.to_numpy(zero_copy_only=False)
+    lost = np.isnan(value)
+    return failed | lost, np.where(lost, 0.0, value)
 
 
 def _bin(one: Distribution, values: pa.Array) -> Int64s:
