@@ -17,16 +17,13 @@ from typing import Any
 import uvicorn
 
 from ..lifeline import follow_stdin
-from ..shop.__main__ import SERVICES
-from ..shop.checkout import STABLE_VERSION
 from ..shop.config import Config
+from ..shop.names import FEEDS, SERVICES, STABLE_VERSION, WITHOUT_PORT
 from .api import Api
 from .changes import Announcer
 from .processes import Port, Service, Supervisor
-from .room import FEEDS, Room
+from .room import Room
 from .truth import Truth
-
-_WITHOUT_PORT = ("worker", "load")
 
 
 def main() -> None:
@@ -78,7 +75,7 @@ def _supervisor(arguments: argparse.Namespace) -> Supervisor:
     first = arguments.base_port
     ports = {
         name: Port(first + place if first else 0)
-        for place, name in enumerate(name for name in SERVICES if name not in _WITHOUT_PORT)
+        for place, name in enumerate(name for name in SERVICES if name not in WITHOUT_PORT)
     }
     data: Path = arguments.data.resolve()
     peers = {name: port.url for name, port in ports.items()}

@@ -20,7 +20,7 @@ class Announcer:
 
     def __init__(self, twofold_url: str, token: str = "") -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._client = httpx.AsyncClient(base_url=twofold_url, headers=headers, timeout=_TIMEOUT_S)
+        self._client = httpx.AsyncClient(base_url=twofold_url, headers=headers, timeout=_TIMEOUT_S, trust_env=False)
         self.failures = 0
 
     async def announce(self, kind: str, entity: str, version: str, title: str) -> None:

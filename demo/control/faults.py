@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..shop.checkout import BUGGY_VERSION
+from ..shop.names import BUGGY_VERSION
 
 DEFAULT_S = 90.0
 

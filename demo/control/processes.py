@@ -18,7 +18,7 @@ from typing import Any
 
 from ..shop.config import VARIABLE, Config
 
-_READY_S = 20.0
+_READY_S = 45.0
 _STOP_S = 2.0
 _BACKOFF_S = 1.0
 _BACKOFF_LIMIT_S = 15.0
@@ -71,7 +71,10 @@ class _Child:
         if self.process.stdout is None:
             raise RuntimeError("the child's output is not a pipe")
         async for line in self.process.stdout:
-            self.told.update(json.loads(line))
+            try:
+                self.told.update(json.loads(line))
+            except ValueError:
+                _log.warning("pid %d said what is not JSON: %r", self.process.pid, line[:200])
             if "ready" in self.told:
                 self.ready.set()
 
@@ -116,8 +119,12 @@ class Service:
         """What the child last said on its standard output."""
         return self._child.told if self._child else {}
 
+    @property
+    def _log_file(self) -> Path:
+        return self._logs / f"{self.config.service}.log"
+
     async def start(self) -> None:
-        """Start when stopped. Returns once it answers."""
+        """Start when stopped. Returns once it answers. Raises `RuntimeError` when it does not come up."""
         async with self._lock:
             if self._child is None:
                 self._child = await self._spawn()
@@ -141,10 +148,20 @@ class Service:
                 await child.process.wait()
 
     async def replace(self, **changes: Any) -> None:
-        """Start a successor, changed or not; once it answers, end the old one. No request finds the door shut."""
+        """Start a successor, changed or not; once it answers, end the old one. No request finds the door shut.
+
+        Raises:
+            RuntimeError: The successor did not start; the old one stays as it was.
+        """
         async with self._lock:
-            self.config = replace(self.config, **changes)
-            old, self._child = self._child, await self._spawn()
+            before, old = self.config, self._child
+            self.config = replace(before, **changes)
+            try:
+                self._child = await self._spawn()
+            except RuntimeError:
+                self.config = before
+                self._move(State.RUNNING if old else State.FAILED)
+                raise
             self.restarts += 1
             if old:
                 await old.end()
@@ -161,7 +178,7 @@ class Service:
     async def _spawn(self) -> _Child:
         self._move(State.STARTING)
         self._logs.mkdir(parents=True, exist_ok=True)
-        with (self._logs / f"{self.config.service}.log").open("wb") as errors:
+        with self._log_file.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -170,7 +187,7 @@ class Service:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, VARIABLE: self.config.dump(), "PYTHONPATH": _python_path()},
+                env={**os.environ, **_environment(), VARIABLE: self.config.dump()},
                 start_new_session=True,  # Ctrl-C reaches the control, which ends its children in order
             )
         child = _Child(process)
@@ -183,7 +200,7 @@ class Service:
             ready.cancel()
             await child.end()
             self._move(State.FAILED)
-            raise RuntimeError(f"{self.config.service} did not start; see {self._logs / self.config.service}.log")
+            raise RuntimeError(f"{self.config.service} did not start within {_READY_S:g} s; see {self._log_file}")
         self._move(State.RUNNING)
         return child
 
@@ -242,6 +259,8 @@ class Supervisor:
                 return
 
 
-def _python_path() -> str:
+def _environment() -> dict[str, str]:
+    """Our package is found from any folder, and no proxy stands between processes of one machine."""
     given = os.environ.get("PYTHONPATH")
-    return f"{_ROOT}{os.pathsep}{given}" if given else str(_ROOT)
+    path = f"{_ROOT}{os.pathsep}{given}" if given else str(_ROOT)
+    return {"PYTHONPATH": path, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}

@@ -11,13 +11,12 @@ from http import HTTPStatus
 from typing import Any
 
 from ..asgi import Refused
-from ..shop.checkout import BUGGY_VERSION, STABLE_VERSION
+from ..shop.names import BUGGY_VERSION, FEEDS, STABLE_VERSION
 from .changes import Announcer
 from .faults import FAULTS, Fault
 from .processes import Service, Supervisor
 from .truth import Entry, Truth
 
-FEEDS = ("prices",)
 _SWITCHED = ("latency", "memory_leak", "cpu_hog", "disk_full")
 _LONGEST_S = 3600.0
 _DECOYS = ("gateway", "cart", "catalog")
@@ -58,7 +57,11 @@ class Room:
             entry = self._truth.begin(fault, service)
             expiry = asyncio.get_running_loop().create_task(self._expire(name, seconds))
             self._active[name] = _Active(entry, fault, time.time() + seconds, expiry)
-            await self._break(fault, service)
+            try:
+                await self._break(fault, service)
+            except RuntimeError:
+                self._close(name, "failed")
+                raise
             return self.fault_state(fault)
 
     async def end(self, name: str, ended_by: str = "switched_off") -> dict[str, Any]:

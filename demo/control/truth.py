@@ -21,7 +21,7 @@ class Entry:
         accepted: All entities that count as right.
         service: Where it was switched; for a decoy, whose deploy was announced.
         started, ended: RFC 3339, UTC; `ended` is empty while it is on.
-        ended_by: `remedy`, `expired`, `switched_off` or `shutdown`.
+        ended_by: `remedy`, `expired`, `switched_off`, `shutdown`, or `failed` when it could not be switched on.
     """
 
     id: str

@@ -6,9 +6,10 @@ import sys
 from importlib import import_module
 
 from . import telemetry
+from .names import SERVICES
 from .runtime import run
 
-SERVICES = ("store", "catalog", "cart", "payment", "recommendation", "checkout", "worker", "gateway", "load")
+__all__ = ["SERVICES", "main"]
 
 
 def main() -> None:

@@ -37,7 +37,9 @@ class Caller:
         self._config = config
         self._telemetry = telemetry
         # The shop speaks plain HTTP on loopback; an empty trust store saves 20 MB a process.
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT_S, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
 
     async def call(
         self,

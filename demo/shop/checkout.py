@@ -9,13 +9,12 @@ from opentelemetry.trace import SpanKind
 
 from ..asgi import Request
 from .goods import products
+from .names import BUGGY_VERSION
 from .orders import NAME, Orders
 from .runtime import Shop
 from .serve import Service
 from .telemetry import inject
 
-STABLE_VERSION = "1.3.2"
-BUGGY_VERSION = "1.4.0"
 REGIONS = ("north", "east", "south", "west", "islands", "overseas")
 _TAX = {"north": 0.25, "east": 0.21, "south": 0.22, "west": 0.20, "islands": 0.15, "overseas": 0.0}
 _TAX_REWORKED = {"north": 0.25, "east": 0.21, "south": 0.22, "west": 0.20}  # 1.4.0 forgot two of six regions

@@ -34,6 +34,7 @@ class Inventory:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=normal")
+        self._db.execute("pragma wal_autocheckpoint=64")  # else the log alone grows to a fifth of the disk's budget
         self._db.executescript(_SCHEMA)
         with closing(self._db.execute("select count(*) from stock")) as cursor:
             if cursor.fetchone()[0] == 0:
