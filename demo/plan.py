@@ -69,7 +69,7 @@ def drive(
     control: httpx.Client,
     *,
     sleep: Callable[[float], None] = time.sleep,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the plan to its end.
 

@@ -106,6 +106,7 @@ class Service:
         self._logs = logs
         self._on_end = on_end
         self._child: _Child | None = None
+        self._said: dict[str, Any] = {}
         self._lock = asyncio.Lock()
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -128,6 +129,8 @@ class Service:
         async with self._lock:
             if self._child is None:
                 self._child = await self._spawn()
+                for name, value in self._said.items():
+                    self._child.say(name, value)
 
     async def stop(self) -> None:
         """Stop and stay stopped."""
@@ -162,6 +165,7 @@ class Service:
                 self.config = before
                 self._move(State.RUNNING if old else State.FAILED)
                 raise
+            self._said.clear()
             self.restarts += 1
             if old:
                 await old.end()
@@ -171,7 +175,8 @@ class Service:
         self.config = replace(self.config, **changes)
 
     def say(self, name: str, value: Any) -> None:
-        """Set a switch in the running child; nothing when there is none."""
+        """Set a switch in the child, and in the one that follows when it crashes. A replacement begins afresh."""
+        self._said[name] = value
         if self._child:
             self._child.say(name, value)
 

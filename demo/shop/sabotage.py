@@ -30,6 +30,16 @@ class Leak:
         self._limit = limit_bytes // _SESSION_BYTES
         self._on = False
 
+    @property
+    def kept_bytes(self) -> int:
+        """About how much is kept now."""
+        return len(self._kept) * _SESSION_BYTES
+
+    @property
+    def limit_bytes(self) -> int:
+        """The most that is ever kept."""
+        return self._limit * _SESSION_BYTES
+
     def switch(self, on: bool) -> None:  # noqa: FBT001 - a switch's value
         """Begin to leak, or free everything."""
         self._on = on
