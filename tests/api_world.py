@@ -28,7 +28,7 @@ from twofold.records.access import Permission, Role, Setting, User
 from twofold.records.columns import LOGS, PREDICTIONS, SAMPLES, SPANS
 from twofold.records.model import Release, ReleaseStage
 from twofold.records.runbook import Execution, ExecutionState, StepState
-from twofold.store.catalog.engine import FileCatalog
+from twofold.store.catalog.files import FileCatalog
 from twofold.store.history import Table
 from twofold.store.ledger.sql import SqlLedger, open_ledger
 
