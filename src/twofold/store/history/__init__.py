@@ -1,15 +1,19 @@
-"""Telemetry tables: samples, logs, spans, predictions. Written from the journal, read by SQL over tables and hot window."""
+"""Telemetry tables: samples, logs, spans, predictions; written from the journal, read with the hot window as one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
 from twofold.records.frame import Frame, Position
+
+FIRST_NS: Final = -(2**63)
+LAST_NS: Final = 2**63 - 1
+"""Bounds of all time."""
 
 
 class Table(StrEnum):
@@ -53,8 +57,23 @@ class History(Protocol):
         """
         ...
 
-    def query(self, sql: str, *, tenant: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
-        """Read-only SQL over the views `samples`, `logs`, `spans`, `predictions`, limited to the tenant, as of now."""
+    def query(
+        self,
+        sql: str,
+        *,
+        tenant: str,
+        parameters: Mapping[str, object] | None = None,
+        start_ns: int = FIRST_NS,
+        end_ns: int = LAST_NS,
+    ) -> pa.Table:
+        """Read-only SQL over the views `samples`, `logs`, `spans`, `predictions`, limited to the tenant, as of now.
+
+        The views show rows of [start_ns, end_ns) only; a narrow range spares opening most files.
+
+        Raises:
+            InputError: No single SELECT, or one that fails.
+            TooLarge: Past the bounds of time, rows or memory.
+        """
         ...
 
     def pin(self, table: Table) -> str:
@@ -63,6 +82,10 @@ class History(Protocol):
 
     def pinned(self, reference: str, sql: str, *, tenant: str) -> pa.Table:
         """`query` over one pinned table version."""
+        ...
+
+    def release(self, reference: str) -> None:
+        """Let a pinned version go; its files may be deleted then."""
         ...
 
     def status(self) -> Mapping[Table, TableStatus]:
