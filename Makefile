@@ -62,16 +62,16 @@ $(VENV)/.uv: requirements/uv.txt
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/build.txt pyproject.toml
-	$(UV) install --quiet --require-hashes -r requirements/demo.txt -r requirements/build.txt
+	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/demo.txt -r requirements/build.txt
 	TWOFOLD_SKIP_UI=1 $(UV) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.uv requirements/dev.txt requirements/build.txt pyproject.toml
-	$(UV) install --quiet --require-hashes -r requirements/dev.txt -r requirements/build.txt
+	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt -r requirements/build.txt
 	TWOFOLD_SKIP_UI=1 $(UV) install --quiet --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.demo
 
 $(UI): $(UI_SOURCES) hatch_build.py | $(VENV)/.uv
-	$(UV) install --quiet --require-hashes -r requirements/build.txt
+	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/build.txt
 	$(BIN)/python hatch_build.py build
 	touch $@

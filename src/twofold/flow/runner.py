@@ -97,6 +97,7 @@ class Runner:
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
         self._stop = threading.Event()
+        self._stale = False
         self._thread: threading.Thread | None = None
         self.progress = Progress()
         self.failure: BaseException | None = None
@@ -134,6 +135,10 @@ class Runner:
         self.checkpoint()
         return frames
 
+    def rebuild(self) -> None:
+        """Build the pipelines anew around their state before the next frame: another detector went live."""
+        self._stale = True
+
     def stage_failures(self) -> Counter[str]:
         """How often each stage raised on a frame, over all pipelines."""
         return sum((pipeline.failures for pipeline in list(self._pipelines.values())), Counter())
@@ -167,6 +172,12 @@ class Runner:
             self.failure = error
 
     def _work(self, batch: Sequence[tuple[Position, Frame]]) -> None:
+        if self._stale:
+            self._stale = False
+            for key, old in list(self._pipelines.items()):
+                new = self._build(*key)
+                new.restore(old.snapshot())
+                self._pipelines[key] = new
         made: dict[Key, list[object]] = {}
         for _, frame in batch:
             if frame.source is Source.DERIVED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 from collections.abc import Mapping
 from typing import Final
@@ -67,17 +68,30 @@ def labels_entity(labels: Mapping[str, str]) -> str:
     return UNKNOWN
 
 
+_INFER: Final = re.compile(r"/v2/models/([^/{}?]+)(?:/versions/[^/]+)?/infer$")
+
+
 def peer_entity(kind: int, attributes: Mapping[str, str]) -> str:
     """What a client, producer or consumer span talks to; empty when its attributes do not say.
 
-    A database is named by `peer.service`, else `<system>/<address>`. A loopback address names
-    nothing: there the callee is known only by its own span.
+    A model is known by its path in the Open Inference Protocol. A database is named by `peer.service`, else
+    `<system>/<address>`. A loopback address names nothing: there the callee is known only by its own span.
 
     Source: OpenTelemetry semantic conventions, database, messaging and server attributes, old and new names.
     """
     if kind not in {CLIENT, PRODUCER, CONSUMER}:
         return ""
-    return _store(attributes) or ("" if kind == CONSUMER else _service(attributes))
+    if kind == CONSUMER:
+        return _store(attributes)
+    return _model(attributes) or _store(attributes) or _service(attributes)
+
+
+def _model(attributes: Mapping[str, str]) -> str:
+    """The model that is asked: `twofold.model`, or a path such as `/v2/models/fraud/versions/3/infer`."""
+    path = attributes.get("url.path") or attributes.get("url.full") or attributes.get("http.url") or ""
+    found = _INFER.search(path)
+    name = attributes.get("twofold.model") or (found[1] if found else "")
+    return entity_id(EntityKind.MODEL, name) if name else ""
 
 
 def _store(attributes: Mapping[str, str]) -> str:

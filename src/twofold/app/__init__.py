@@ -1,0 +1,1 @@
+"""The only place that wires: settings in, running parts out. Nothing here decides anything."""

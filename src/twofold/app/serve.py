@@ -1,0 +1,273 @@
+"""The first process: listeners on one event loop, threads for journal, stages and history; the worker is its child."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from twofold.aiops.ingest.capture import Capture
+from twofold.aiops.ingest.counts import Counts
+from twofold.aiops.ingest.ingest import PERMISSIONS as INGEST_PERMISSIONS
+from twofold.aiops.ingest.ingest import Ingest
+from twofold.aiops.respond.responder import Responder
+from twofold.api.app import create_api, create_listener
+from twofold.api.auth import Config as GuardConfig
+from twofold.api.credentials import bootstrap_admin
+from twofold.api.rules import Part
+from twofold.api.services import Services
+from twofold.app.demo import demo_port
+from twofold.app.logs import quiet_libraries
+from twofold.app.models import ModelProcess
+from twofold.app.pulse import Pulses
+from twofold.app.remedies import remedies
+from twofold.app.stages import builder
+from twofold.app.stores import Stores, lock, open_stores
+from twofold.app.token import local_token
+from twofold.config import Config, HttpConfig, worker_environment
+from twofold.errors import ConfigError
+from twofold.flow.decode import decode
+from twofold.flow.recorder import Recorder
+from twofold.flow.runner import Runner
+from twofold.flow.sink import LedgerSink
+from twofold.flow.watch import Watch
+from twofold.joints.detectors import Released
+from twofold.joints.promotions import Promotions
+from twofold.mlops.monitor.profiles import Profiles
+from twofold.mlops.serve.plane import DataPlane
+from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
+from twofold.mlops.serve.routes import routes as serve_routes
+from twofold.records.alert import Alert
+from twofold.records.incident import Incident
+from twofold.records.merge import merge_alert, merge_incident
+
+log = logging.getLogger("twofold")
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_CURSOR: Final = "cursors/promotions"
+
+
+class Server:
+    """All parts of the first process, started and stopped in order."""
+
+    def __init__(self, config: Config) -> None:
+        _check_exposure(config.http)
+        self.config = config
+        self._lock = lock(config.home)
+        self.stores = stores = open_stores(config)
+        self.registry = CollectorRegistry()
+        self.counts = Counts(self.registry)
+        self.capture = Capture(config.capture) if config.capture else None
+        self.ingest = Ingest(stores.journal, stores.catalog, self.counts, config.ingest, capture=self.capture)
+        self.plane = DataPlane(stores.ledger, stores.blobs, lambda batch: self.ingest.accept_predictions(batch, "main"))
+        self.released = Released(stores.ledger, stores.blobs)
+        self.secret = bootstrap_admin(stores.ledger)
+        runbooks, actions = remedies(config, stores.ledger)
+        self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
+        stores.ledger.put(*runbooks)
+        build = builder(config, stores.catalog, Profiles(stores.ledger, stores.blobs), self.released)
+        sink = LedgerSink(
+            stores.journal,
+            stores.ledger,
+            merge={Alert: merge_alert, Incident: merge_incident},
+            follow=(self.responder.follow,),
+        )
+        self.runners = [
+            Runner(stores.journal, p, decode=decode, build=build, sink=sink, blobs=stores.blobs, config=config.runner)
+            for p in stores.journal.partitions()
+        ]
+        self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
+        self.promotions = Promotions(stores.ledger, stores.journal)
+        self.watch = Watch(
+            stores.ledger,
+            [self.promotions.follow, self._reload],
+            after=_cursor(stores),
+            save=lambda seq: stores.blobs.put(_CURSOR, str(seq).encode()),
+        )
+        self.pulses = Pulses(self.runners, self.recorder, self.plane, self.registry)
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def services(self) -> Services:
+        """What routes call."""
+        return Services(
+            ledger=self.stores.ledger,
+            history=self.stores.history,
+            catalog=self.stores.catalog,
+            responder=self.responder,
+            models=ModelProcess(self.stores.ledger),
+            demo=demo_port(self.config.demo),
+            pulse=self.pulses,
+            registry=self.registry,
+        )
+
+    def parts(self, *, otlp_only: bool) -> list[Part]:
+        """Receivers and inference, each route with its permission."""
+        from starlette.applications import Starlette  # noqa: PLC0415 - only wiring needs the class
+
+        receivers = Starlette(routes=self.ingest.routes(otlp_only=otlp_only))
+        wanted = {route.path for route in self.ingest.routes(otlp_only=otlp_only)}
+        permissions = {f"{method} {path}": p for method, path, p in INGEST_PERMISSIONS if path in wanted}
+        found = [Part(app=receivers, permissions=permissions)]
+        if not otlp_only:
+            inference = Starlette(routes=serve_routes(self.plane))
+            found.append(
+                Part(app=inference, permissions={f"{method} {path}": p for method, path, p in SERVE_PERMISSIONS})
+            )
+        return found
+
+    def start(self) -> None:
+        """Begin all threads and the worker."""
+        self.released.ensure()
+        for runner in self.runners:
+            runner.start()
+        self.recorder.start()
+        self.plane.start()
+        self.watch.start()
+        self.pulses.start()
+        self.worker = _start_worker(self.config)
+
+    def stop(self) -> None:
+        """Stop in the order of the flow, so that what was accepted is carried as far as it can."""
+        self.pulses.stop()
+        self.watch.stop()
+        self.plane.close()
+        for runner in self.runners:
+            runner.stop()
+        self.recorder.stop()
+        if self.worker is not None:
+            self.worker.terminate()
+            try:
+                self.worker.wait(15)
+            except subprocess.TimeoutExpired:
+                self.worker.kill()
+                self.worker.wait()
+        if self.capture is not None:
+            self.capture.close()
+        self.stores.close()
+        self._lock.close()
+
+    def _reload(self, changes: Sequence[Any]) -> None:
+        """A detector went live: pipelines are built anew around their state."""
+        if any(change.table == "releases" for change in changes) and self.released.refresh():
+            for runner in self.runners:
+                runner.rebuild()
+
+
+class _Listener(uvicorn.Server):
+    """One of several listeners in the process: signals are ours."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises `ConfigError` or `Conflict` before anything is bound."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    quiet_libraries()
+    begun = time.monotonic()
+    server = Server(config)
+    try:
+        asyncio.run(_serve(server, begun))
+    finally:
+        server.stop()
+
+
+async def _serve(server: Server, begun: float) -> None:
+    http = server.config.http
+    guard = GuardConfig(loopback_open=not http.telemetry_token)
+    services = server.services()
+    listeners = [(create_api(services, guard, server.parts(otlp_only=False)), http.port)]
+    if http.otlp_port:
+        listeners.append((create_listener(services, guard, server.parts(otlp_only=True)), http.otlp_port))
+    sockets = [_bind(http.host, port) for _, port in listeners]
+    await asyncio.to_thread(server.start)
+    await server.ingest.start()
+    servers = [_Listener(_uvicorn(app, http)) for app, _ in listeners]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(one.serve([bound])) for one, bound in zip(servers, sockets, strict=True)]
+    url = f"{'https' if http.tls_certificate else 'http'}://{http.host}:{sockets[0].getsockname()[1]}"
+    _announce(server, url, begun)
+    await asyncio.wait([asyncio.create_task(stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for one in servers:
+        one.should_exit = True
+    await asyncio.gather(*tasks)
+    await server.ingest.stop()
+
+
+def _uvicorn(app: Any, http: HttpConfig) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+        ssl_certfile=str(http.tls_certificate) if http.tls_certificate else None,
+        ssl_keyfile=str(http.tls_key) if http.tls_key else None,
+        server_header=False,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(f"port {port} on {host} cannot be bound: {error.strerror}; choose another") from error
+    return bound
+
+
+def _announce(server: Server, url: str, begun: float) -> None:
+    """Tell the owner where it is, and write the token that local commands use, for the owner alone."""
+    path = server.config.home / "client.json"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"url": url, "token": local_token(server.stores.ledger)}, file)
+    print(f"Twofold is at {url}  (ready in {time.monotonic() - begun:.1f} s, data in {server.config.home})", flush=True)  # noqa: T201 - the command's answer
+    if server.secret:
+        print(f"Log in as admin with the one-time secret {server.secret}", flush=True)  # noqa: T201 - shown once
+
+
+def _start_worker(config: Config) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-m", "twofold", "worker", "--data", str(config.home)]
+    if config.source:
+        arguments += ["--config", str(config.source)]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter with fixed arguments
+        arguments, env=worker_environment(), stdin=subprocess.PIPE, start_new_session=True
+    )
+
+
+def _cursor(stores: Stores) -> int:
+    if stores.blobs.exists(_CURSOR):
+        return int(stores.blobs.get(_CURSOR))
+    return 0
+
+
+def _check_exposure(http: HttpConfig) -> None:
+    if http.host in _LOOPBACK or http.behind_proxy:
+        return
+    if not (http.tls_certificate and http.tls_key):
+        raise ConfigError(
+            f"http.host is {http.host}, which others can reach: set http.tls_certificate and http.tls_key, "
+            "or http.behind_proxy when a proxy in front ends TLS",
+            setting="http.host",
+        )
+    if not http.telemetry_token:
+        raise ConfigError("beyond loopback telemetry needs tokens: set http.telemetry_token", setting="http.host")

@@ -1,0 +1,48 @@
+"""The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
+
+topology → red → lograte → drift → panel → correlate → diagnose
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twofold.aiops.correlate.stage import Correlate
+from twofold.aiops.detect.lograte import LogRate
+from twofold.aiops.detect.panel import Panel
+from twofold.aiops.detect.red import Red
+from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.topology.learn import Topology
+from twofold.config import Config
+from twofold.flow.pipeline import Pipeline
+from twofold.flow.stage import Stage
+from twofold.joints.detectors import Released
+from twofold.mlops.monitor.drift import DriftStage
+from twofold.mlops.monitor.profiles import Profiles
+from twofold.records.frame import Lane
+from twofold.records.time import SECOND_NS
+from twofold.store.catalog import Catalog
+
+Build = Callable[[str, Lane], Pipeline]
+PANEL: Final = "panel"
+CAUSES: Final = "causes"
+
+
+def builder(config: Config, catalog: Catalog, profiles: Profiles, released: Released) -> Build:
+    """Makes pipelines with the detectors that are live at that moment."""
+
+    def build(tenant: str, lane: Lane) -> Pipeline:
+        panel, causes = released.panel(), released.causes()
+        stages: list[Stage] = [
+            Topology(tenant=tenant),
+            Red(catalog, tenant=tenant, lane=lane),
+            LogRate(catalog, tenant=tenant, lane=lane),
+            DriftStage(catalog, profiles, tenant=tenant, lane=lane),
+            Panel(catalog, panel.config, detector=panel.id, tenant=tenant),
+            Correlate(config.correlate, lane=lane),
+            Diagnose(causes.config, ranker=causes.id),
+        ]
+        return Pipeline(stages, lane=lane, lateness_ns=int(config.lateness_s * SECOND_NS))
+
+    return build

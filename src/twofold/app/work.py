@@ -1,0 +1,167 @@
+"""The second process, niced: durable workflows (remedies, notices, training) and compaction.
+
+It learns what to do from the ledger alone: an approved execution, a requested run, a new incident.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from twofold.aiops.respond import execute, notices
+from twofold.aiops.respond.execute import Executor
+from twofold.aiops.respond.notices import Notices
+from twofold.app.logs import quiet_libraries
+from twofold.app.remedies import remedies
+from twofold.config import Config
+from twofold.errors import NotFound, TwofoldError
+from twofold.flow.outgoing import Outgoing
+from twofold.flow.watch import Watch
+from twofold.flow.workflow import Workflows
+from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
+from twofold.joints.labels import snapshot_verdicts
+from twofold.mlops import pipeline
+from twofold.mlops.registry.tracking import MlflowTracking
+from twofold.records.diagnosis import Diagnosis
+from twofold.records.incident import Incident
+from twofold.records.model import Run, RunState
+from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.store.blobs.files import FileBlobs
+from twofold.store.history.delta import DeltaHistory
+from twofold.store.ledger import Change, Ledger
+from twofold.store.ledger.audit import append_audit
+from twofold.store.ledger.sql import open_ledger
+
+log = logging.getLogger("twofold.worker")
+
+_NICE: Final = 10
+_COMPACT_S: Final = 300.0
+_CURSOR: Final = "cursors/worker"
+
+
+class Worker:
+    """Takes up what the ledger asks for."""
+
+    def __init__(self, config: Config) -> None:
+        home = config.home
+        self.ledger = open_ledger(home / "ledger.sqlite")
+        self.blobs = FileBlobs(home / "blobs")
+        self.history = DeltaHistory(home / "history")
+        runbooks, actions = remedies(config, self.ledger)
+        self.workflows = DbosWorkflows(
+            WorkflowConfig(url=f"sqlite:///{home / 'workflows.sqlite'}"), lease=home / "worker.lock"
+        )
+        executor = Executor(
+            self.ledger, runbooks={r.id: r for r in runbooks}, actions=actions, audit=_auditor(self.ledger)
+        )
+        channels = config.respond.channels
+        outgoing = Outgoing(trusted=[channel.url for channel in channels], config=config.respond.outgoing)
+        base_url = f"http://{config.http.host}:{config.http.port}"
+        self.notices = Notices(channels, outgoing, base_url=base_url, config=config.respond.notices)
+        training = pipeline.Pipeline(
+            self.ledger, self.blobs, history=self.history, tracking=MlflowTracking.on_disk(home)
+        )
+        self.workflows.register(execute.NAME, executor.run)
+        self.workflows.register(notices.NAME, self.notices.run)
+        self.workflows.register(pipeline.NAME, training.run)
+        for folder in config.models.projects:
+            _, wrong = pipeline.register_projects(self.ledger, folder)
+            for reason in wrong:
+                log.warning("a project is left out: %s", reason)
+        self.watch = Watch(
+            self.ledger,
+            [self.follow],
+            after=int(self.blobs.get(_CURSOR)) if self.blobs.exists(_CURSOR) else 0,
+            save=lambda seq: self.blobs.put(_CURSOR, str(seq).encode()),
+        )
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """Start what these writes ask for; all starts are idempotent by id."""
+        for change in changes:
+            if change.table == "executions":
+                self._execution(self.ledger.get(Execution, change.id, tenant=change.tenant))
+            elif change.table == "runs":
+                self._run(self.ledger.get(Run, change.id, tenant=change.tenant))
+            elif change.table == "incidents":
+                self._incident(self.ledger.get(Incident, change.id, tenant=change.tenant))
+        for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
+            snapshot_verdicts(self.ledger, self.blobs, tenant=tenant)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        self.workflows.launch()
+        self.watch.start()
+        while not stop.wait(_COMPACT_S):
+            try:
+                removed = self.history.compact()
+            except TwofoldError:
+                log.exception("compaction failed and is tried again in %s s", _COMPACT_S)
+            else:
+                if removed:
+                    log.info("compaction removed %d files", removed)
+        self.watch.stop()
+        self.workflows.close()
+        self.history.close()
+        self.ledger.close()
+
+    def _execution(self, execution: Execution) -> None:
+        if execution.dry_run:
+            return
+        if execution.state is ExecutionState.APPROVED:
+            arguments = {"execution": execution.id, "tenant": execution.tenant}
+            self.workflows.start(execute.NAME, execution.id, arguments)
+        elif execution.state is ExecutionState.UNKNOWN:
+            _answer(self.workflows, execution)
+
+    def _run(self, run: Run) -> None:
+        if run.state is RunState.REQUESTED:
+            arguments = {"project": run.project, "tenant": run.tenant, "release": True, "approver": run.requester}
+            if run.seed:
+                arguments["seed"] = run.seed
+            self.workflows.start(pipeline.NAME, run.id, arguments)
+
+    def _incident(self, incident: Incident) -> None:
+        try:
+            diagnosis = self.ledger.get(Diagnosis, incident.id, tenant=incident.tenant)
+        except NotFound:
+            diagnosis = None
+        self.notices.tell(self.workflows, incident, diagnosis)
+
+
+def run(config: Config) -> None:
+    """Work until SIGTERM or the first process is gone. Raises `Conflict` when another worker holds the folder."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    quiet_libraries()
+    os.nice(_NICE)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=_with_parent, args=(stop,), daemon=True).start()
+    Worker(config).run(stop)
+
+
+def _with_parent(stop: threading.Event) -> None:
+    """The first process holds the other end of standard input: its end, however it came, is ours."""
+    while os.read(0, 1024):  # not the buffered reader: it would hold its lock when the interpreter ends
+        pass
+    stop.set()
+
+
+def _auditor(ledger: Ledger) -> execute.Audit:
+    def audit(tenant: str, actor: str, action: str, target: str, detail: Mapping[str, str]) -> None:
+        append_audit(ledger, actor=actor, action=action, target=target, tenant=tenant, detail=detail)
+
+    return audit
+
+
+def _answer(workflows: Workflows, execution: Execution) -> None:
+    """A person's decision on a step of unknown outcome, sent once: later ones find no one waiting."""
+    for step in execution.steps:
+        decided = step.state in (StepState.SUCCEEDED, StepState.FAILED)
+        if decided and " says: " in step.output:
+            workflows.send(execution.id, execute.DECISION, {"step": step.name, "outcome": step.state.value})

@@ -1,0 +1,129 @@
+"""Joint 1: our detectors are models. What runs in the stages is the live version of the register, gated like any other.
+
+The settings that ship with this package are registered on first start, judged by the probation (`joints.probation`),
+and released through the same ledger as users' models. An upgrade that ships other settings arrives as a shadow:
+people promote it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from twofold.aiops.detect.config import PanelConfig
+from twofold.aiops.diagnose.config import DiagnoseConfig
+from twofold.errors import Conflict
+from twofold.joints.probation import judge_causes, judge_panel
+from twofold.mlops.registry.registry import Registry
+from twofold.mlops.release.releases import Releases
+from twofold.records.codec import from_json, to_json
+from twofold.records.model import GateResult, ModelKind, ModelVersion, ReleaseStage
+from twofold.store.blobs import Blobs
+from twofold.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+PANEL: Final = "panel"
+CAUSES: Final = "causes"
+OWNER: Final = "twofold"
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live(Generic[C]):
+    """Settings that are live, and the version's id, which findings and diagnoses name."""
+
+    id: str
+    config: C
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part(Generic[C]):
+    model: str
+    kind: ModelKind
+    config: type[C]
+    judge: Callable[[C], Sequence[GateResult]]
+    description: str
+
+
+_PANEL: Final = _Part(
+    model=PANEL,
+    kind=ModelKind.DETECTOR,
+    config=PanelConfig,
+    judge=judge_panel,
+    description="Panel detector of all series: level, season, volatility and trend with calibrated tails.",
+)
+_CAUSES: Final = _Part(
+    model=CAUSES,
+    kind=ModelKind.RANKER,
+    config=DiagnoseConfig,
+    judge=judge_causes,
+    description="Ranks suspects by onset, strength, direction of calls and recent changes.",
+)
+
+
+class Released:
+    """The live detector and ranker, read from the ledger."""
+
+    def __init__(self, ledger: Ledger, blobs: Blobs) -> None:
+        self._registry = Registry(ledger, blobs)
+        self._releases = Releases(ledger)
+        self._known: dict[str, str] = {}
+
+    def ensure(self) -> None:
+        """Register and release what ships with the package, where nothing is live yet."""
+        for part in (_PANEL, _CAUSES):
+            self._ensure(part)
+        self.refresh()
+
+    def panel(self) -> Live[PanelConfig]:
+        """The live detector of series."""
+        return self._live(_PANEL)
+
+    def causes(self) -> Live[DiagnoseConfig]:
+        """The live ranker of causes."""
+        return self._live(_CAUSES)
+
+    def refresh(self) -> bool:
+        """Whether another version is live than at the last call."""
+        now = {part.model: self._releases.live(part.model) for part in (_PANEL, _CAUSES)}
+        changed = now != self._known
+        self._known = now
+        return changed
+
+    def _live(self, part: _Part[C]) -> Live[C]:
+        number = self._releases.live(part.model)
+        if not number:
+            return Live(id=f"{part.model}@0", config=part.config())
+        version = self._registry.version(part.model, number)
+        return Live(id=version.id, config=from_json(part.config, self._registry.config(version)))
+
+    def _ensure(self, part: _Part[Any]) -> None:
+        config = part.config()
+        settings: Mapping[str, Any] = to_json(config)
+        candidate = self._registry.config_candidate(
+            part.model, part.kind, settings, owner=OWNER, description=part.description
+        )
+        live = self._releases.live(part.model)
+        if live and self._registry.version(part.model, live).artifact == candidate.artifact:
+            return
+        version = self._registry.register(candidate, part.judge(config))
+        self._offer(part.model, version, first=not live)
+
+    def _offer(self, model: str, version: ModelVersion, *, first: bool) -> None:
+        try:
+            self._releases.release(
+                model, version.version, ReleaseStage.SHADOW, approver=OWNER, reason="shipped with this package"
+            )
+            if first:
+                self._releases.release(
+                    model,
+                    version.version,
+                    ReleaseStage.LIVE,
+                    approver=OWNER,
+                    reason="first version of this installation",
+                )
+        except Conflict as error:
+            log.warning("%s is registered but not released: %s", version.id, error)
