@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import httpx
 import pyarrow as pa
+import pyarrow.compute as pc
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -29,7 +30,7 @@ from twofold.records.columns import LOGS, PREDICTIONS, SAMPLES, SPANS
 from twofold.records.model import Release, ReleaseStage
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.catalog.files import FileCatalog
-from twofold.store.history import Table
+from twofold.store.history import FIRST_NS, LAST_NS, Table
 from twofold.store.ledger.sql import SqlLedger, open_ledger
 
 SECRET = "correct horse battery"  # noqa: S105 - a test's secret
@@ -63,11 +64,21 @@ class MemoryHistory:
             AND time_ns >= $start AND time_ns < $end {group} ORDER BY sid, time_ns"""  # noqa: S608 - our own text
         return self.query(sql, tenant=tenant, parameters=asked)
 
-    def query(self, sql: str, *, tenant: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+    def query(
+        self,
+        sql: str,
+        *,
+        tenant: str,
+        parameters: Mapping[str, object] | None = None,
+        start_ns: int = FIRST_NS,
+        end_ns: int = LAST_NS,
+    ) -> pa.Table:
         """See `History.query`."""
         with duckdb.connect() as connection:
             for table, rows in self.tables.items():
-                connection.register(table.value, rows if tenant == "main" else rows.slice(0, 0))
+                time = "start_ns" if table is Table.SPANS else "time_ns"
+                inside = pc.and_(pc.greater_equal(rows[time], start_ns), pc.less(rows[time], end_ns))
+                connection.register(table.value, rows.filter(inside) if tenant == "main" else rows.slice(0, 0))
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
     def __getattr__(self, name: str) -> Any:

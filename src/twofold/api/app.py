@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twofold.api import problems, schema
 from twofold.api.auth import Config, Guard
@@ -57,9 +58,8 @@ def _rest(services: Services, config: Config) -> FastAPI:
         yield
         await feed.close()
 
-    app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, max_body_size=config.max_body_bytes
-    )
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(_BodyLimit, most=config.max_body_bytes)
     app.state.services = services
     app.state.config = config
     app.state.feed = feed
@@ -73,6 +73,27 @@ def _rest(services: Services, config: Config) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(HTTPException, _framework)
     return app
+
+
+class _BodyLimit:
+    """Refuses a body past the limit while it is read. FastAPI's own limit answers in plain text."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._most:
+                raise HTTPException(413, f"the body is larger than {self._most} bytes")
+            return message
+
+        await self._app(scope, limited, send)
 
 
 async def _ours(request: Request, error: Exception) -> Response:

@@ -30,11 +30,15 @@ def newest(services: Services, series: Sequence[Series], tenant: str) -> Mapping
     return dict(zip(*columns, strict=True))
 
 
-def drift_of(services: Services, tenant: str, model: str = "") -> Mapping[str, list[DriftValue]]:
-    """Newest drift values by model, worst first."""
-    found = [s for metric in DRIFT_METRICS for s in services.catalog.find(tenant=tenant, metric=metric)]
-    if model:
-        found = [series for series in found if model_of(series.entity) == model]
+def drift_of(
+    services: Services, tenant: str, live: Mapping[str, str], model: str = ""
+) -> Mapping[str, list[DriftValue]]:
+    """Newest drift values by model (only of `model` when given), worst first.
+
+    Of each model's live version, by `live`, where it has one.
+    """
+    every = [s for metric in DRIFT_METRICS for s in services.catalog.find(tenant=tenant, metric=metric)]
+    found = [s for s in every if model in {"", model_of(s.entity)} and _answers(s, live)]
     values = newest(services, found, tenant)
     drift: dict[str, list[DriftValue]] = {}
     for series in found:
@@ -51,9 +55,9 @@ def drift_of(services: Services, tenant: str, model: str = "") -> Mapping[str, l
     return drift
 
 
-def request_rates(services: Services, tenant: str) -> Mapping[str, float]:
-    """Requests a second by model, summed over its series."""
-    found = services.catalog.find(tenant=tenant, metric=RATE_METRIC)
+def request_rates(services: Services, tenant: str, live: Mapping[str, str]) -> Mapping[str, float]:
+    """Requests a second by model, of its live version where it has one."""
+    found = [s for s in services.catalog.find(tenant=tenant, metric=RATE_METRIC) if _answers(s, live)]
     values = newest(services, found, tenant)
     rates: dict[str, float] = {}
     for series in found:
@@ -61,6 +65,12 @@ def request_rates(services: Services, tenant: str) -> Mapping[str, float]:
             model = model_of(series.entity)
             rates[model] = rates.get(model, 0.0) + values[series.sid]
     return rates
+
+
+def _answers(series: Series, live: Mapping[str, str]) -> bool:
+    """Whether the series is of the version that answers: monitors keep one series a version."""
+    wanted = live.get(model_of(series.entity), "")
+    return series.labels.get("version", wanted) == wanted or not wanted
 
 
 def model_of(entity: str) -> str:

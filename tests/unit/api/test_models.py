@@ -47,12 +47,16 @@ def ranked(world: World) -> World:
     world.catalog.register(
         "model.drift.psi", {"feature": "age"}, entity="feature:ranker/age", tenant="main", origin=Origin.MODEL
     )
+    shadow, _ = world.catalog.register(
+        "model.drift.psi", {"feature": "price", "version": "9"}, entity="feature:ranker/price", tenant="main"
+    )
     rate, _ = world.catalog.register("model.request_rate", {}, entity="model:ranker", tenant="main")
     now_ns = to_ns(NOW)
     world.history.add(
         Table.SAMPLES,
         {"sid": drift, "time_ns": now_ns - 60 * SECOND_NS, "value": 0.1},
         {"sid": drift, "time_ns": now_ns - SECOND_NS, "value": 0.7},
+        {"sid": shadow, "time_ns": now_ns - SECOND_NS, "value": 3.0},
         {"sid": rate, "time_ns": now_ns - SECOND_NS, "value": 12.0},
     )
     world.ledger.put(

@@ -82,11 +82,15 @@ def _models_at_risk(services: Services, tenant: str) -> list[ModelAtRisk]:
             worst[model] = alert
     if not worst:
         return []
-    drift = drift_of(services, tenant)
+    releases = services.ledger.find
+    live = {
+        model: live_version(releases(Release, tenant=tenant, where={"model": model}, limit=MOST)) for model in worst
+    }
+    drift = drift_of(services, tenant, live)
     return [
         ModelAtRisk(
             model=model,
-            version=live_version(services.ledger.find(Release, tenant=tenant, where={"model": model}, limit=MOST)),
+            version=live[model],
             reason=alert.title,
             drift=_worst(drift.get(model, ())),
         )

@@ -33,14 +33,15 @@ def list_models(caller: Caller, services: Svc) -> Page[ModelSummary]:
     for release in ledger.find(Release, tenant=tenant, limit=MOST):
         releases[release.model].append(release)
     health = _health(present_health(ledger, tenant))
-    drift = drift_of(services, tenant)
-    rates = request_rates(services, tenant)
+    live = {model: live_version(chain) for model, chain in releases.items()}
+    drift = drift_of(services, tenant, live)
+    rates = request_rates(services, tenant, live)
     return Page(
         items=[
             ModelSummary(
                 model=model,
                 kind=_kind(versions.get(model, ()), projects.get(model)),
-                live_version=live_version(releases.get(model, ())),
+                live_version=live.get(model, ""),
                 owner=_owner(versions.get(model, ()), projects.get(model)),
                 versions=len(versions.get(model, ())),
                 health=health.get(model, Health.OK),
@@ -72,7 +73,7 @@ def get_model(model: str, caller: Caller, services: Svc) -> ModelDetail:
         project=project,
         runs=list(runs),
         datasets=list(ledger.find(DatasetVersion, tenant=tenant, where={"id": datasets}, limit=MOST)),
-        drift=_drift(services, model, tenant),
+        drift=_drift(services, model, live_version(releases), tenant),
         traffic=traffic_of(releases),
     )
 
@@ -107,9 +108,9 @@ def roll_back_model(model: str, body: Reason, caller: Caller, services: Svc) -> 
     return services.models.rollback(model, reason=body.reason, actor=caller.name, tenant=caller.tenant)
 
 
-def _drift(services: Services, model: str, tenant: str) -> list[FeatureDrift]:
+def _drift(services: Services, model: str, live: str, tenant: str) -> list[FeatureDrift]:
     """Drift of every feature, with the finding that is open on its series."""
-    values = drift_of(services, tenant, model).get(model, [])
+    values = drift_of(services, tenant, {model: live}, model).get(model, [])
     where = {"series": [value.series for value in values], "state": FindingState.OPEN}
     findings = services.ledger.find(Finding, tenant=tenant, where=where, limit=MOST) if values else ()
     opened = {finding.series: finding for finding in findings}

@@ -26,7 +26,7 @@ _SPAN_SQL: Final = """
 """
 _LOG_SQL: Final = """
     SELECT time_ns, entity, severity, body, trace_id FROM logs
-    WHERE time_ns >= $start AND time_ns < $end AND severity >= $severity
+    WHERE severity >= $severity
       AND ($entity = '' OR entity = $entity) AND ($trace_id = '' OR trace_id = $trace_id)
       AND ($q = '' OR contains(lower(body), lower($q)))
     ORDER BY time_ns DESC LIMIT $most
@@ -58,15 +58,14 @@ def list_logs(
     """The last hour by default, newest first."""
     until = end or datetime.now(UTC) + timedelta(seconds=1)
     asked = {
-        "start": to_ns(start or until - timedelta(hours=1)),
-        "end": to_ns(until),
         "severity": severity,
         "entity": entity,
         "trace_id": trace_id.lower(),
         "q": q,
         "most": limit,
     }
-    rows = services.history.query(_LOG_SQL, tenant=caller.tenant, parameters=asked).to_pylist()
+    window = {"start_ns": to_ns(start or until - timedelta(hours=1)), "end_ns": to_ns(until)}
+    rows = services.history.query(_LOG_SQL, tenant=caller.tenant, parameters=asked, **window).to_pylist()
     return Page(
         items=[
             LogLine(
