@@ -66,7 +66,8 @@ def score(
     )
     typer.echo(
         f"detected {result['detected']}/{result['faults']}, cause first {result['top1']}, "
-        f"among three {result['top3']}, median {result['median_detect_s']} s, {result['false_incidents_per_hour']} false incidents an hour"
+        f"among three {result['top3']}, median {result['median_detect_s']} s, "
+        f"{result['false_incidents_per_hour']} false incidents an hour"
     )
 
 
