@@ -20,6 +20,7 @@ class Signal(StrEnum):
     AVAILABILITY = "availability"
     ERRORS = "errors"
     LATENCY = "latency"
+    SELF_TIME = "self_time"
     TRAFFIC = "traffic"
     DRIFT = "drift"
     CPU = "cpu"
@@ -27,6 +28,7 @@ class Signal(StrEnum):
     DISK = "disk"
     QUEUE = "queue"
     NETWORK = "network"
+    IO = "io"
     OTHER = "other"
 
 
@@ -36,8 +38,10 @@ _RULES: Final = tuple(
         (Signal.AVAILABILITY, r"^up$|(^|[._])(available|availability|health|healthy|probe_success)($|[._])"),
         (Signal.DRIFT, r"(^|[._])(psi|drift|quality|prediction\.mean|missing_ratio)($|[._])"),
         (Signal.ERRORS, r"error|fail|exception|5xx|fault|timeout|abort|panic"),
+        (Signal.SELF_TIME, r"self[._]?time|exclusive"),
         (Signal.LATENCY, r"duration|latency|response_time|elapsed|(^|[._])(lat|p50|p90|p95|p99)($|[._\d])"),
         (Signal.QUEUE, r"queue|backlog|(^|[._])lag($|[._])|pending|depth|in_flight|inflight"),
+        (Signal.IO, r"(disk|filesystem|block|(^|[._])fs)[._].*(read|writ|(^|[._])io($|[._]))"),
         (Signal.DISK, r"disk|filesystem|(^|[._])fs($|[._])|volume|inode"),
         (Signal.MEMORY, r"memory|(^|[._])(mem|rss|heap|pss)($|[._])|(^|[._])gc($|[._])"),
         (Signal.CPU, r"cpu|load_?average|(^|[._])load\d+$|throttl"),
@@ -46,10 +50,12 @@ _RULES: Final = tuple(
     )
 )
 _QUANTILE: Final = re.compile(r"[._](p\d{2,3}|max|avg|mean)$")
+_TAIL: Final = re.compile(r"[._](p9\d+|max)$")
 _WORDS: Final = {
     Signal.AVAILABILITY: "availability",
     Signal.ERRORS: "error ratio",
     Signal.LATENCY: "latency",
+    Signal.SELF_TIME: "time spent itself",
     Signal.TRAFFIC: "request rate",
     Signal.DRIFT: "drift",
     Signal.CPU: "CPU",
@@ -57,6 +63,7 @@ _WORDS: Final = {
     Signal.DISK: "disk use",
     Signal.QUEUE: "queue length",
     Signal.NETWORK: "network",
+    Signal.IO: "disk traffic",
 }
 _SPECIAL: Final = {
     "log.error_rate": "error log rate",
@@ -87,6 +94,15 @@ def stem(metric: str) -> str:
     return _QUANTILE.sub("", metric)
 
 
+def tail_only(metric: str) -> bool:
+    """Whether the metric tells of the few worst requests only.
+
+    >>> tail_only("span.duration.p95"), tail_only("span.duration.p50")
+    (True, False)
+    """
+    return bool(_TAIL.search(metric))
+
+
 def harmful(metric: str, direction: Direction) -> bool:
     """Whether leaving the band this way may hurt. Faster, fewer errors or less use never opens an incident.
 
@@ -114,4 +130,6 @@ def plain(metric: str) -> str:
     signal = signal_of(metric)
     words = _WORDS.get(signal, metric)
     quantile = re.search(r"\.(p\d{2,3})$", metric)
-    return f"{quantile[1]} {words}" if quantile else words
+    if not quantile:
+        return words
+    return f"median {words}" if quantile[1] == "p50" else f"{quantile[1]} {words}"

@@ -25,7 +25,7 @@ def claim(finding: Finding) -> str:
     words = plain(finding.metric)
     signal = signal_of(finding.metric)
     if finding.direction is Direction.ABSENT:
-        return f"went silent, no {words} any more"
+        return "went silent"
     if signal is Signal.AVAILABILITY:
         return "not reachable" if finding.direction is Direction.DOWN else "reachable again"
     if signal is Signal.ERRORS and finding.unit == "1":

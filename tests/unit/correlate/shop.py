@@ -11,6 +11,7 @@ from twofold.records.entity import Edge, Relation
 from twofold.records.event import ChangeKind, Event, EventKind
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.time import to_ns
+from twofold.records.words import name_of
 
 START = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -99,11 +100,11 @@ def slow(name: str, onset: float, *, times: float = 9.0, **more: Any) -> Finding
     """A service answers slowly."""
     return finding(
         f"service:{name}",
-        "span.duration.p95",
+        "span.duration.p50",
         onset,
         value=0.1 * times,
         expected=0.1,
-        labels="kind=server",
+        labels="",
         unit="s",
         **more,
     )
@@ -113,11 +114,11 @@ def slow_call(caller: str, callee: str, onset: float, *, times: float = 9.0, **m
     """A caller waits long for its callee."""
     return finding(
         f"service:{caller}",
-        "span.duration.p95",
+        "span.duration.p50",
         onset,
         value=0.1 * times,
         expected=0.1,
-        labels=f"callee={callee}, kind=client",
+        labels=f"-> {name_of(callee)}",
         unit="s",
         **more,
     )
@@ -131,7 +132,7 @@ def failing(name: str, onset: float, *, ratio: float = 0.5, **more: Any) -> Find
         onset,
         value=ratio,
         expected=0.001,
-        labels="kind=server",
+        labels="",
         unit="1",
         **more,
     )
@@ -145,7 +146,7 @@ def failing_call(caller: str, callee: str, onset: float, *, ratio: float = 0.9, 
         onset,
         value=ratio,
         expected=0.001,
-        labels=f"callee={callee}, kind=client",
+        labels=f"-> {name_of(callee)}",
         unit="1",
         **more,
     )
@@ -186,7 +187,7 @@ def latency() -> list[Finding | Event]:
         slow("catalog", 0, times=12),
         slow_call("gateway", "service:catalog", 2, times=11),
         slow("gateway", 4, times=6),
-        finding("service:catalog", "span.rate", 5, value=20, expected=30, score=5, effect=6, labels="kind=server"),
+        finding("service:catalog", "span.rate", 5, value=20, expected=30, score=5, effect=6, labels=""),
     ]
 
 
@@ -237,7 +238,7 @@ def dependency_down() -> list[Finding | Event]:
         failing("checkout", 0, ratio=0.9, score=20, effect=40),
         finding("service:checkout", "log.error_rate", 0, value=9, expected=0.01, score=15, effect=30),
         failing("gateway", 2, ratio=0.25, score=14),
-        finding("service:payment", "span.rate", 2, value=0, expected=5, score=8, effect=10, labels="kind=server"),
+        finding("service:payment", "span.rate", 2, value=0, expected=5, score=8, effect=10, labels=""),
         finding(
             "service:payment",
             "process.cpu.utilization",

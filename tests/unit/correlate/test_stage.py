@@ -109,8 +109,32 @@ def test_a_strong_spike_that_ends_at_once_opens_nothing() -> None:
 
 
 def test_two_weak_findings_of_neighbours_open_one() -> None:
-    weak = [slow("catalog", 0, score=4.5, effect=4), slow("gateway", 3, score=4.5, effect=4)]
+    weak = [slow("catalog", 0, score=4.5, effect=5), slow("gateway", 3, score=4.5, effect=5)]
     assert len(incidents(play(weak))) == 1
+
+
+def test_two_weak_findings_a_minute_apart_do_not_corroborate() -> None:
+    weak = [slow("catalog", 0, score=4.5, effect=5), slow("gateway", 60, score=4.5, effect=5)]
+    assert incidents(play(weak)) == []
+
+
+def tail(name: str, onset: float, **more: float) -> Finding:
+    return finding(f"service:{name}", "span.duration.p99", onset, effect=60, **more)
+
+
+def test_a_few_slow_requests_seen_on_every_service_open_nothing() -> None:
+    rows = [tail("catalog", 0), tail("gateway", 0)]
+    assert incidents(play([*rows, *ends(rows, 35)])) == []
+
+
+def test_slow_tails_that_last_open_an_incident() -> None:
+    (incident,) = incidents(play([tail("catalog", 0), tail("gateway", 0)]))
+    assert incident.detected == at(40)
+
+
+def test_traffic_alone_opens_nothing() -> None:
+    rows = [finding(f"service:{each}", "span.rate", 0, effect=20) for each in ("gateway", "catalog", "cart")]
+    assert incidents(play(rows)) == []
 
 
 def test_two_weak_findings_of_one_signal_on_strangers_open_nothing() -> None:
@@ -192,7 +216,7 @@ def test_changes_near_the_incident_are_told_once_and_strangers_not() -> None:
 
 def test_title_and_severity_say_what_hurts() -> None:
     (incident,) = incidents(play(FAULTS["latency"][0]()))
-    assert incident.title == "catalog: p95 latency 12 x usual, 2 services affected"
+    assert incident.title == "catalog: median latency 12 x usual, 2 services affected"
     assert incident.severity is Severity.CRITICAL  # the gateway, which users meet, is slow
     (leak,) = incidents(play(FAULTS["memory_leak"][0]()))
     assert leak.severity is Severity.WARNING
@@ -316,4 +340,4 @@ def test_pending_alerts_are_bounded() -> None:
 def test_absence_is_strong_whatever_its_effect() -> None:
     gone = finding("service:worker", "process.cpu.utilization", 0, effect=0, direction=Direction.ABSENT, score=7)
     (incident,) = incidents(play([gone]))
-    assert incident.title == "worker: went silent, no CPU any more"
+    assert incident.title == "worker: went silent"

@@ -12,10 +12,12 @@ from twofold.aiops.correlate.words import parse_severity, severity_of, worst
 from twofold.records.alert import Alert, AlertState, Severity
 from twofold.records.event import Event
 from twofold.records.finding import Direction, Finding, FindingState
-from twofold.records.signal import Signal, harmful, signal_of, stem
+from twofold.records.signal import Signal, harmful, signal_of, stem, tail_only
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.records.words import headline, name_of
 
+SILENCE = "silence"
+"""Signal of an alert about telemetry that stopped: whichever series was missed first."""
 OUTSIDE_SCORE = 6.0
 """Score of an alert from outside: somebody wrote a rule for it, so it may open an incident alone."""
 
@@ -43,11 +45,13 @@ class Life:
         effect: Largest deviation so far, absolute.
         kind: Kind of signal.
         harm: May open an incident.
+        broad: More than the slowest requests are affected.
     """
 
     alert: Alert
     kind: Signal
     harm: bool
+    broad: bool = False
     effect: float = 0.0
     open: set[str] = field(default_factory=set)
 
@@ -77,7 +81,7 @@ class Book:
 
     def finding(self, finding: Finding) -> Life:
         """Merge a finding, new, updated or closed, and return the alert's life."""
-        signal = stem(finding.metric)
+        signal = SILENCE if finding.direction is Direction.ABSENT else stem(finding.metric)
         key = fingerprint(finding.tenant, finding.entity, signal, finding.direction)
         life = self._alive(key, finding.onset)
         if life is None:
@@ -134,7 +138,8 @@ class Book:
             backfilled=self.backfilled,
             tenant=finding.tenant,
         )
-        life = Life(alert, signal_of(finding.metric), harmful(finding.metric, finding.direction))
+        kind = Signal.AVAILABILITY if finding.direction is Direction.ABSENT else signal_of(finding.metric)
+        life = Life(alert, kind, harmful(finding.metric, finding.direction))
         self.lives[key] = life
         return life
 
@@ -156,6 +161,7 @@ class Book:
             score=max(alert.score, finding.score),
         )
         life.effect = max(life.effect, abs(finding.effect))
+        life.broad = life.broad or not tail_only(finding.metric)
         if finding.direction is Direction.ABSENT:
             life.effect = max(life.effect, self.config.strong_effect)
         self._turn(life, finding.id, finding.seen, holds=finding.state is FindingState.OPEN)
@@ -178,7 +184,8 @@ class Book:
             backfilled=self.backfilled,
             tenant=event.tenant,
         )
-        life = Life(alert, signal_of(signal), severity is not Severity.INFO, effect=self.config.strong_effect)
+        harm = severity is not Severity.INFO
+        life = Life(alert, signal_of(signal), harm, broad=True, effect=self.config.strong_effect)
         self.lives[key] = life
         return life
 

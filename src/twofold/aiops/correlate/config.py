@@ -9,19 +9,21 @@ from dataclasses import dataclass
 class CorrelateConfig:
     """When alerts open an incident, join one, and resolve it.
 
-    An incident opens on a strong alert that lasts, or on weak ones that corroborate each other: of
-    different signals, on one entity or on neighbours, at about the same time. A weak alert alone waits and expires.
-    A detector whose scores are calibrated gives a weak finding now and then by chance; two
-    of them side by side within a minute by chance are rare.
+    An incident opens on a strong alert that lasts, or on two weak ones that corroborate each other: of
+    different signals, on one entity or on neighbours, begun at about the same time. A weak alert alone waits and
+    expires: a calibrated detector gives one now and then by chance, two side by side by chance are rare.
+    Alerts only about the slowest requests (p95, p99, maximum) must last longer, because a few slow requests
+    of one trace show on every service it crosses; traffic alone opens nothing, because users come and go.
 
     Attributes:
         gap_s: An alert joins an incident when it begins within this time of a related alert's activity.
         hops: Greatest distance in the topology at which alerts are related.
         strong_score: -log10 of the tail probability from which one alert may open an incident alone.
-        strong_effect: Robust deviations that it must have as well: likely and large, not only unlikely.
-        confirm_s: A strong alert must have lasted this long before it opens an incident alone.
+        strong_effect: Robust deviations that it must have as well: not only unlikely, but large.
+        confirm_s: An alert must have lasted this long before it opens an incident.
+        tail_confirm_s: The same for an alert about the slowest requests only.
         corroborate_s: Onsets of corroborating alerts lie within this time.
-        corroborate_score: Sum of scores that corroborating alerts must reach.
+        corroborate_score, corroborate_effect: Sums that two corroborating alerts must reach.
         hold_s: All alerts must have been resolved this long before the incident resolves.
         stale_s: An alert without news for this long counts as resolved.
         change_window_s: Changes this long before the start are told in the timeline.
@@ -32,11 +34,13 @@ class CorrelateConfig:
 
     gap_s: float = 240.0
     hops: int = 2
-    strong_score: float = 6.0
-    strong_effect: float = 6.0
+    strong_score: float = 4.5
+    strong_effect: float = 8.0
     confirm_s: float = 10.0
-    corroborate_s: float = 60.0
+    tail_confirm_s: float = 40.0
+    corroborate_s: float = 30.0
     corroborate_score: float = 8.0
+    corroborate_effect: float = 9.0
     hold_s: float = 60.0
     stale_s: float = 3600.0
     change_window_s: float = 1800.0

@@ -113,14 +113,19 @@ class Incidents:
 
     def _open_next(self, now_ns: int) -> Group | None:
         waiting = [life for life in self.pending() if life.harm and life.firing]
-        ready = [life for life in waiting if now_ns - life.start_ns >= _ns(self.config.confirm_s)]
+        ready = [life for life in waiting if now_ns >= self._confirmed_ns(life)]
         for life in ready:
             partners = [life] if self._strong(life) else self._partners(life, ready)
             if partners:
                 return self._open(sorted(partners, key=_age), now_ns)
         return None
 
+    def _confirmed_ns(self, life: Life) -> int:
+        return life.start_ns + _ns(self.config.confirm_s if life.broad else self.config.tail_confirm_s)
+
     def _strong(self, life: Life) -> bool:
+        if life.kind is Signal.TRAFFIC:
+            return False
         return life.alert.score >= self.config.strong_score and life.effect >= self.config.strong_effect
 
     def _partners(self, life: Life, ready: Sequence[Life]) -> list[Life]:
@@ -129,11 +134,17 @@ class Incidents:
             distance = near.get(other.alert.entity)
             if distance is None or distance > 1 or (distance == 0 and other.kind is life.kind):
                 continue
-            apart_ns = abs(other.start_ns - life.start_ns)
-            together = life.alert.score + other.alert.score
-            if apart_ns <= _ns(self.config.corroborate_s) and together >= self.config.corroborate_score:
+            if self._corroborate(life, other):
                 return [life, other]
         return []
+
+    def _corroborate(self, a: Life, b: Life) -> bool:
+        return (
+            {a.kind, b.kind} != {Signal.TRAFFIC}
+            and abs(a.start_ns - b.start_ns) <= _ns(self.config.corroborate_s)
+            and a.alert.score + b.alert.score >= self.config.corroborate_score
+            and a.effect + b.effect >= self.config.corroborate_effect
+        )
 
     def _open(self, lives: Sequence[Life], now_ns: int) -> Group:
         first = lives[0]
@@ -313,7 +324,7 @@ class Incidents:
             if life.firing:
                 yield to_ns(life.alert.last_seen) + _ns(self.config.stale_s)
                 if not life.alert.incident and life.harm:
-                    yield life.start_ns + _ns(self.config.confirm_s)
+                    yield self._confirmed_ns(life)
         for group in self.groups.open.values():
             quiet_ns = self._quiet_ns(group)
             if quiet_ns is not None:

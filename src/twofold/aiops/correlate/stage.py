@@ -133,7 +133,7 @@ class Correlate:
         tenant.incidents = {each["id"]: from_json(Incident, each) for each in row["incidents"]}
         for each in row["lives"]:
             alert = from_json(Alert, each["alert"])
-            life = Life(alert, Signal(each["kind"]), each["harm"], each["effect"], set(each["open"]))
+            life = Life(alert, Signal(each["kind"]), each["harm"], each["broad"], each["effect"], set(each["open"]))
             tenant.book.lives[alert.fingerprint] = life
         for each in row["groups"]:
             members = {alert: Span(*span) for alert, span in each["members"].items()}
@@ -170,6 +170,7 @@ def _tenant_json(tenant: Incidents) -> Json:
                 "alert": to_json(life.alert),
                 "kind": life.kind.value,
                 "harm": life.harm,
+                "broad": life.broad,
                 "effect": life.effect,
                 "open": sorted(life.open),
             }

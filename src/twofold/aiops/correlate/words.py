@@ -17,9 +17,7 @@ def severity_of(finding: Finding) -> Severity:
     if not harmful(finding.metric, finding.direction):
         return Severity.INFO
     signal = signal_of(finding.metric)
-    gone = signal is Signal.AVAILABILITY or (
-        finding.direction is Direction.ABSENT and signal not in (Signal.TRAFFIC, Signal.LATENCY, Signal.ERRORS)
-    )
+    gone = signal is Signal.AVAILABILITY or finding.direction is Direction.ABSENT
     failing = signal is Signal.ERRORS and finding.unit == "1" and finding.value >= _CRITICAL_ERROR_RATIO
     return Severity.CRITICAL if gone or failing else Severity.WARNING
 

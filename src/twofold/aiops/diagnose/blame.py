@@ -23,6 +23,7 @@ _CARRIED: Final = (Signal.LATENCY, Signal.ERRORS, Signal.DRIFT)
 _EXPLAINS: Final[Mapping[Signal, Mapping[Signal, float]]] = {
     Signal.LATENCY: {
         Signal.LATENCY: 1.0,
+        Signal.SELF_TIME: 1.0,
         Signal.AVAILABILITY: 0.9,
         Signal.ERRORS: 0.6,
         Signal.CPU: 0.5,
@@ -39,6 +40,18 @@ _EXPLAINS: Final[Mapping[Signal, Mapping[Signal, float]]] = {
     },
     Signal.DRIFT: {Signal.DRIFT: 1.0},
 }
+_LOCAL: Final[Mapping[Signal, float]] = {
+    Signal.AVAILABILITY: 1.0,
+    Signal.SELF_TIME: 1.0,
+    Signal.CPU: 0.9,
+    Signal.MEMORY: 0.9,
+    Signal.DISK: 0.9,
+    Signal.QUEUE: 0.5,
+    Signal.OTHER: 0.4,
+    Signal.NETWORK: 0.25,
+    Signal.IO: 0.25,
+}
+"""How much a signal of its own speaks for the entity as the cause: use that merely follows load speaks little."""
 _ROUNDS: Final = 8
 _LEAD_S: Final = 15.0
 """A callee may be found this much later than its caller and still be the cause: detectors differ in delay."""
@@ -127,7 +140,7 @@ def _local(case: _Case, entity: str, graph: Graph) -> list[float]:
         if signal in _CARRIED or signal is Signal.TRAFFIC:
             continue
         residents = max((case.strength(each, signal) for each in graph.residents(entity)), default=0.0)
-        found.append(max(0.0, symptom.strength - residents))
+        found.append(_LOCAL[signal] * max(0.0, symptom.strength - residents))
     return found
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.memory import Memory
 from twofold.aiops.diagnose.rank import Ranked
-from twofold.aiops.diagnose.symptom import callee_of, labels_of, symptom_of
+from twofold.aiops.diagnose.symptom import callee_of, operation_of, symptom_of
 from twofold.records.diagnosis import Evidence, EvidenceKind
 from twofold.records.event import Event
 from twofold.records.finding import Finding
@@ -47,30 +47,42 @@ class Case:
 
     def own(self, entity: str) -> list[tuple[Finding, float]]:
         """Findings about the entity itself, strongest first, with their strength."""
-        return self._strongest(each for each in self.findings if each.entity == entity and not callee_of(each))
+        return self._strongest(
+            each for each in self.findings if each.entity == entity and not callee_of(each, self.memory.graph)
+        )
 
     def views(self, entity: str) -> list[tuple[Finding, float]]:
         """What callers see of the entity, strongest first."""
-        return self._strongest(each for each in self.findings if callee_of(each) == entity)
+        return self._strongest(each for each in self.findings if callee_of(each, self.memory.graph) == entity)
 
     def _strongest(self, findings: Iterable[Finding]) -> list[tuple[Finding, float]]:
-        rows = [(each, found.strength) for each in findings if (found := symptom_of(each, self.config.rank))]
+        rows = [
+            (each, found.strength)
+            for each in findings
+            if (found := symptom_of(each, self.memory.graph, self.config.rank))
+        ]
         return sorted(rows, key=lambda row: (-row[1], row[0].onset, row[0].id))
 
     def _series(self, finding: Finding, weight: float) -> Evidence:
-        about, labels = name_of(finding.entity), labels_of(finding)
-        callee = callee_of(finding)
+        about, operation = name_of(finding.entity), operation_of(finding)
+        callee = callee_of(finding, self.memory.graph)
         where = f" in calls to {name_of(callee)}" if callee else ""
-        operation = f" of {labels['operation']}" if labels.get("operation") else ""
+        asked = f" {operation}" if operation else ""
         return Evidence(
             kind=EvidenceKind.SERIES,
-            text=f"{about}{operation}: {claim(finding)}{where}, since {finding.onset:%H:%M:%S}",
+            text=f"{about}{asked}: {claim(finding)}{where}, since {finding.onset:%H:%M:%S}",
             ref=finding.series,
             start=finding.onset - _BEFORE,
             end=max(finding.seen, self.now),
             entity=finding.entity,
             weight=weight,
-            attributes={"metric": finding.metric, "finding": finding.id, "direction": finding.direction, **labels},
+            attributes={
+                "metric": finding.metric,
+                "finding": finding.id,
+                "direction": finding.direction,
+                "operation": operation,
+                "callee": callee,
+            },
         )
 
     def _change(self, event: Event, lead_s: float) -> Evidence:

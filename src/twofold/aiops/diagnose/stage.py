@@ -175,7 +175,7 @@ class Diagnose:
         now = min(max(incident.detected, to_datetime(now_ns)), incident.end or to_datetime(now_ns))
         near = memory.around(incident.entities, self._config.rank.hops)
         findings = [each for each in memory.findings.values() if self._belongs(each, incident, near)]
-        symptoms = [found for each in findings if (found := symptom_of(each, self._config.rank))]
+        symptoms = [found for each in findings if (found := symptom_of(each, memory.graph, self._config.rank))]
         symptoms += self._outside_symptoms(incident)
         changes = [
             Change(each.id, each.entity, to_ns(each.time) / SECOND_NS)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from twofold.aiops.diagnose.config import RankConfig
-from twofold.records.entity import EntityKind
 from twofold.records.finding import Direction, Finding
 from twofold.records.signal import Signal, harmful, signal_of
 from twofold.records.time import SECOND_NS, to_ns
+from twofold.records.words import name_of
+from twofold.stats.graph import Graph
 
-_PAIR: Final = re.compile(r'(\w+)\s*=\s*("[^"]*"|[^,;{}]+)')
-_ENTITY: Final = re.compile(rf"\b(?:{'|'.join(kind.value for kind in EntityKind)}):[^\s,;{{}}\"]+")
-_SPAN_SIGNALS: Final = (Signal.LATENCY, Signal.ERRORS, Signal.TRAFFIC)
+_ARROW: Final = "->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +57,34 @@ def practical(value: float, expected: float, floor_ratio: float) -> float:
     return min(1.0, size / scale / floor_ratio)
 
 
-def labels_of(finding: Finding) -> Mapping[str, str]:
-    """Labels from the finding's readable text: `callee=service:payment, kind=client`."""
-    return {key: value.strip().strip('"') for key, value in _PAIR.findall(finding.labels_text)}
+def operation_of(finding: Finding) -> str:
+    """The operation that the series is about, or empty."""
+    parts = [part.strip() for part in finding.labels_text.split(",")]
+    return next((part for part in parts if part and "=" not in part and not part.startswith(_ARROW)), "")
 
 
-def callee_of(finding: Finding) -> str:
-    """The callee that a client-side series speaks of, or empty."""
-    callee = labels_of(finding).get("callee", "")
-    if callee:
-        return callee
-    found = _ENTITY.search(finding.labels_text)
-    return found[0] if found and found[0] != finding.entity else ""
+def callee_of(finding: Finding, graph: Graph) -> str:
+    """The callee that a caller's series speaks of, or empty.
+
+    The readable labels say `-> payment`; the topology tells which entity of that name is called.
+    """
+    name = next((each.strip()[2:].strip() for each in finding.labels_text.split(",") if _ARROW in each), "")
+    if not name or ":" in name:
+        return name
+    return next((each for each in graph.callees(finding.entity) if name_of(each) == name), f"service:{name}")
 
 
-def symptom_of(finding: Finding, config: RankConfig) -> Symptom | None:
+def symptom_of(finding: Finding, graph: Graph, config: RankConfig) -> Symptom | None:
     """The finding as a symptom; None when its direction does no harm.
 
-    Silence of span series only says that nobody calls; silence of an entity's own metrics says that it is gone.
+    Silence of series made from spans only says that nobody calls; silence of what an entity sends says that it is gone.
     """
     if not harmful(finding.metric, finding.direction):
         return None
     signal = signal_of(finding.metric)
     absent = finding.direction is Direction.ABSENT
     if absent:
-        signal = Signal.TRAFFIC if signal in _SPAN_SIGNALS else Signal.AVAILABILITY
+        signal = Signal.TRAFFIC if finding.metric.startswith("span.") else Signal.AVAILABILITY
     effect = math.inf if absent else finding.effect
     size = (0.0, 1.0) if absent else (finding.value, finding.expected)
     return Symptom(
@@ -93,6 +93,6 @@ def symptom_of(finding: Finding, config: RankConfig) -> Symptom | None:
         up=finding.direction is Direction.UP,
         onset_s=to_ns(finding.onset) / SECOND_NS,
         strength=strength(finding.score, min(abs(effect), 1e6), config, value=size[0], expected=size[1]),
-        callee=callee_of(finding),
+        callee=callee_of(finding, graph),
         ref=finding.id,
     )
