@@ -109,7 +109,6 @@ def answer(work: Callable[[Json, Path], Json]) -> None:
 def _environment(folder: Path) -> dict[str, str]:
     fixed = {
         "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",

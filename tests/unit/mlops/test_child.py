@@ -53,7 +53,7 @@ def test_too_much_memory_fails_alone(tmp_path: Path) -> None:
 
 
 def test_too_much_processor_time_fails(tmp_path: Path) -> None:
-    with pytest.raises(ChildFailed, match="SIGKILL|SIGXCPU"):
+    with pytest.raises(ChildFailed, match=r"SIGKILL|SIGXCPU"):
         run(MODULE, {"act": "spin"}, folder=tmp_path, limits=Limits(cpu_s=1))
 
 

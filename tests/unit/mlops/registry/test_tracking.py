@@ -46,7 +46,7 @@ def test_runs_versions_and_aliases_are_copied_once(ledger: SqlLedger, blobs: Fil
         assert database.execute("select key, value from metrics").fetchall() == [("roc_auc", 0.9)]
         assert database.execute("select count(*) from model_versions").fetchone() == (1,)
     database.close()
-    kept = [path for path in (tmp_path / "mlflow").rglob("model.skops")]
+    kept = list((tmp_path / "mlflow").rglob("model.skops"))
     assert [path.read_bytes() for path in kept] == [b"two"]
     assert tracking.point("toy", {"live": second.version})
     assert not tracking.point("toy", {"shadow": first.version}), "a version that was never copied gets no alias"
