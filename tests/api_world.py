@@ -1,19 +1,19 @@
-"""The API over a real ledger and catalog, with telemetry in memory and ports that write down what they were asked."""
+"""The API over a real ledger, catalog and history, with ports that write down what they were asked."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import httpx
 import pyarrow as pa
-import pyarrow.compute as pc
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -21,68 +21,37 @@ from starlette.routing import Route
 
 from twofold.api.app import create_api
 from twofold.api.auth import TENANT_KEY, Config, Guard
-from twofold.api.credentials import API, SESSION, issue_token, new_user
+from twofold.api.credentials import API, SESSION, hash_secret, issue_token
 from twofold.api.rules import ALL_SCOPES, Part
 from twofold.api.services import DemoState, Fault, Services
-from twofold.errors import Conflict, NotFound, Unsupported
+from twofold.errors import Conflict, NotFound
 from twofold.records.access import Permission, Role, Setting, User
-from twofold.records.columns import LOGS, PREDICTIONS, SAMPLES, SPANS
+from twofold.records.columns import LOGS, SAMPLES, SPANS
+from twofold.records.frame import Frame, FrameKind, Position
 from twofold.records.model import Release, ReleaseStage
 from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.records.time import to_ns
 from twofold.store.catalog.files import FileCatalog
-from twofold.store.history import FIRST_NS, LAST_NS, Table
+from twofold.store.history import Table
+from twofold.store.history.delta import DeltaHistory
+from twofold.store.journal.codec import encode_batch
 from twofold.store.ledger.sql import SqlLedger, open_ledger
 
 SECRET = "correct horse battery"  # noqa: S105 - a test's secret
 NOW = datetime.now(UTC).replace(microsecond=0)
-FORMS = {Table.SAMPLES: SAMPLES, Table.LOGS: LOGS, Table.SPANS: SPANS, Table.PREDICTIONS: PREDICTIONS}
+FORMS = {Table.SAMPLES: SAMPLES, Table.LOGS: LOGS, Table.SPANS: SPANS}
+KINDS = {Table.SAMPLES: FrameKind.SAMPLES, Table.LOGS: FrameKind.LOGS, Table.SPANS: FrameKind.SPANS}
 
 
-class MemoryHistory:
-    """Telemetry tables in memory, with the history's own queries by DuckDB; one tenant. Writing is not its job."""
-
-    def __init__(self) -> None:
-        self.tables = {table: form.empty_table() for table, form in FORMS.items()}
+class Telemetry(DeltaHistory):
+    """The real history, written to directly."""
 
     def add(self, table: Table, *rows: Mapping[str, Any]) -> None:
-        """Take rows."""
-        more = pa.Table.from_pylist([dict(row) for row in rows], schema=FORMS[table])
-        self.tables[table] = pa.concat_tables([self.tables[table], more]).unify_dictionaries()
-
-    def samples(self, sids: Sequence[int], start_ns: int, end_ns: int, *, tenant: str, step_ns: int = 0) -> pa.Table:
-        """See `History.samples`."""
-        if step_ns:
-            columns = (
-                f"sid, time_ns // {step_ns} * {step_ns} AS time_ns, min(value) AS min, avg(value) AS mean, "
-                "max(value) AS max, count(*) AS count"
-            )
-            group = "GROUP BY ALL"
-        else:
-            columns, group = "sid, time_ns, value", ""
-        asked = {"sids": list(sids), "start": start_ns, "end": end_ns}
-        sql = f"""SELECT {columns} FROM samples WHERE list_contains($sids, sid)
-            AND time_ns >= $start AND time_ns < $end {group} ORDER BY sid, time_ns"""  # noqa: S608 - our own text
-        return self.query(sql, tenant=tenant, parameters=asked)
-
-    def query(
-        self,
-        sql: str,
-        *,
-        tenant: str,
-        parameters: Mapping[str, object] | None = None,
-        start_ns: int = FIRST_NS,
-        end_ns: int = LAST_NS,
-    ) -> pa.Table:
-        """See `History.query`."""
-        with duckdb.connect() as connection:
-            for table, rows in self.tables.items():
-                time = "start_ns" if table is Table.SPANS else "time_ns"
-                inside = pc.and_(pc.greater_equal(rows[time], start_ns), pc.less(rows[time], end_ns))
-                connection.register(table.value, rows.filter(inside) if tenant == "main" else rows.slice(0, 0))
-            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
-
-    def __getattr__(self, name: str) -> Any:
-        raise Unsupported(f"the API must not call {name}")
+        """Take rows of the tenant `main`."""
+        batch = pa.RecordBatch.from_pylist([dict(row) for row in rows], schema=FORMS[table])
+        frame = Frame(kind=KINDS[table], payload=encode_batch(batch), time_ns=to_ns(NOW), rows=len(rows))
+        self.written = getattr(self, "written", 0) + 1
+        self.append(0, [(Position(0, self.written), frame)])
 
 
 @dataclass
@@ -190,14 +159,23 @@ class World:
     api: Guard
     services: Services
     ledger: SqlLedger
-    history: MemoryHistory
+    history: Telemetry
     catalog: FileCatalog
     asked: Asked
+
+    def close(self) -> None:
+        """Release files."""
+        self.history.close()
+        self.ledger.close()
 
     def user(self, role: Role, tenant: str = "main") -> User:
         """The user of this role, named after it."""
         found = self.ledger.find(User, tenant=tenant, where={"id": role.value})
-        return found[0] if found else new_user(self.ledger, name=role.value, role=role, secret=SECRET, tenant=tenant)[0]
+        if found:
+            return found[0]
+        user = User(id=role.value, name=role.value, role=role, secret_hash=_secret_hash(), created=NOW, tenant=tenant)
+        self.ledger.put(user)
+        return user
 
     def token(self, role: Role, *, scopes: Sequence[str] = (ALL_SCOPES,), tenant: str = "main") -> str:
         """A token of the user of this role."""
@@ -261,11 +239,26 @@ def receivers() -> Part:
     )
 
 
+@cache
+def _empty_ledger() -> bytes:
+    """The file of a ledger without records: migrating once is enough for all worlds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        open_ledger(path).close()
+        return path.read_bytes()
+
+
+@cache
+def _secret_hash() -> str:
+    return hash_secret(SECRET)
+
+
 def build_world(folder: Path, config: Config | None = None) -> World:
     """A new, empty one."""
+    (folder / "ledger.sqlite").write_bytes(_empty_ledger())
     ledger = open_ledger(folder / "ledger.sqlite")
     catalog = FileCatalog(folder / "catalog")
-    history = MemoryHistory()
+    history = Telemetry(folder / "history")
     asked = Asked(ledger)
     services = Services(ledger=ledger, history=history, catalog=catalog, responder=asked, models=asked, demo=asked)
     api = create_api(services, config, [receivers()])

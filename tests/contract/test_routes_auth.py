@@ -37,7 +37,7 @@ UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     built = build_world(tmp_path_factory.mktemp("world"))
     yield built
-    built.ledger.close()
+    built.close()
 
 
 def path_of(rule: Rule) -> str:
@@ -164,4 +164,4 @@ def test_a_guard_told_so_lets_nobody_in_from_this_machine_either(tmp_path: Path)
     rule = next(rule for rule in strict.api.rules.all if rule.permission is Permission.SEND)
     assert ask(strict, rule).status_code == 401
     assert ask(strict, rule, Role.RESPONDER).status_code == 200
-    strict.ledger.close()
+    strict.close()

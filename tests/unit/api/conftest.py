@@ -14,4 +14,4 @@ from tests.api_world import World, build_world
 def world(tmp_path: Path) -> Iterator[World]:
     built = build_world(tmp_path)
     yield built
-    built.ledger.close()
+    built.close()

@@ -239,7 +239,7 @@ def test_addresses_localhost_and_configured_names_do(tmp_path: Path) -> None:
     world = build_world(tmp_path, Config(hosts=("ops.example",)))
     for host in ("127.0.0.1:7070", "[::1]:7070", "localhost", "192.0.2.4", "ops.example:443"):
         assert ask(world, "GET", "/healthz", headers={"host": host}).status_code == 200, host
-    world.ledger.close()
+    world.close()
 
 
 # --- answers

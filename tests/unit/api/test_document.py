@@ -134,7 +134,7 @@ def test_a_body_past_the_limit_is_refused_unread(tmp_path: Path) -> None:
     found = ask(world, "POST", "/api/v1/verdicts", Role.RESPONDER, json={"note": "x" * 2000})
     assert found.status_code == 413
     assert found.json()["status"] == 413
-    world.ledger.close()
+    world.close()
 
 
 def test_a_known_path_by_another_method_is_not_there(world: World) -> None:

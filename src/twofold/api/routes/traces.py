@@ -15,6 +15,7 @@ from twofold.api.views import LogLine, Moment, Page, SpanView, Trace
 from twofold.errors import NotFound
 from twofold.records.access import Permission
 from twofold.records.time import to_datetime, to_ns
+from twofold.store.history import FIRST_NS, LAST_NS
 
 routes = router("traces")
 SpanKind = Literal["unspecified", "internal", "server", "client", "producer", "consumer"]
@@ -34,10 +35,17 @@ _LOG_SQL: Final = """
 
 
 @routes.get("/traces/{trace_id}", operation_id="get_trace", openapi_extra=needs(Permission.READ))
-def get_trace(trace_id: Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$")], caller: Caller, services: Svc) -> Trace:
-    """Its spans by start."""
+def get_trace(
+    trace_id: Annotated[str, Path(pattern="^[0-9a-fA-F]{32}$")],
+    caller: Caller,
+    services: Svc,
+    start: Moment | None = None,
+    end: Moment | None = None,
+) -> Trace:
+    """Its spans by start. `start` and `end` narrow the search, which is much quicker on a long history."""
     asked = {"trace_id": trace_id.lower(), "most": _SPANS}
-    rows = services.history.query(_SPAN_SQL, tenant=caller.tenant, parameters=asked).to_pylist()
+    window = {"start_ns": to_ns(start) if start else FIRST_NS, "end_ns": to_ns(end) if end else LAST_NS}
+    rows = services.history.query(_SPAN_SQL, tenant=caller.tenant, parameters=asked, **window).to_pylist()
     if not rows:
         raise NotFound(f"no spans of trace {trace_id}; they may be older than the history keeps", id=trace_id)
     return Trace(trace_id=trace_id.lower(), spans=[_span(row) for row in rows])
