@@ -24,6 +24,7 @@ class Api:
         import httpx
 
         self.url = url
+        self.token = token
         self._http = httpx.Client(
             base_url=url, timeout=30.0, headers={"authorization": f"Bearer {token}"} if token else {}, trust_env=False
         )

@@ -22,7 +22,13 @@ def run(
     history: Annotated[bool, typer.Option(help="First send the recorded capture, so that pages have a past.")] = True,
 ) -> None:
     """Start Twofold and the shop; prints one URL."""
-    _module("run").run(data, history=history)
+    from twofold.cli.backfill import send
+    from twofold.cli.client import Api
+
+    def past(url: str, token: str, capture: Path) -> None:
+        send(Api(url, token), capture, ends_now=True)
+
+    _module("run").run(data, past=past if history else None)
 
 
 @app.command()
@@ -45,7 +51,13 @@ def score(
     output: Output = Format.TABLE,
 ) -> None:
     """Run every fault unattended and tell what was found, how fast, and whether it recovered."""
-    result = _module("score").score(data, recorded=recorded, faults=[f for f in faults.split(",") if f])
+    chosen = [name for name in faults.split(",") if name]
+    if recorded:
+        from twofold.app.replay import Replay
+
+        result = _module("score").score_recorded(data, Replay, chosen)
+    else:
+        result = _module("score").score_live(data, chosen)
     if output is Format.JSON:
         show(result)
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from twofold import __version__
-from twofold.cli import demo, detectors, incidents, models, runbooks
+from twofold.cli import backfill, demo, detectors, incidents, models, runbooks
 from twofold.cli.client import connect
 from twofold.cli.output import Format, Output, ago, show, table
 
@@ -24,6 +24,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(detectors.app, name="detectors")
 app.add_typer(runbooks.app, name="runbook")
 app.add_typer(demo.app, name="demo")
+app.command("backfill")(backfill.backfill)
 app.command("train")(models.train)
 app.command("release")(models.release)
 

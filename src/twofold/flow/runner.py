@@ -127,12 +127,17 @@ class Runner:
         self._position = max(saved.position, self._position)
 
     def drain(self) -> int:
-        """Work off every frame that is durable now, in the calling thread; returns their number. Checkpoints after."""
+        """`work_off`, then a checkpoint."""
+        frames = self.work_off()
+        self.checkpoint()
+        return frames
+
+    def work_off(self) -> int:
+        """Push every frame that is durable now, in the calling thread; returns their number."""
         frames = 0
         while batch := self._journal.read(self._partition, self._position, self._config.frames):
             frames += len(batch)
             self._work(batch)
-        self.checkpoint()
         return frames
 
     def rebuild(self) -> None:

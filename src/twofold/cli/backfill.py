@@ -1,0 +1,84 @@
+"""`twofold backfill`: send a capture through the backfill lane, moved in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from twofold.cli.client import Api, connect
+from twofold.cli.output import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import httpx
+
+    from twofold.aiops.ingest.capture import Captured
+
+AT_ONCE: Final = 8
+"""Requests under way together: they share the journal's syncs, and stay within a second of each other in time."""
+
+
+def backfill(
+    capture: Annotated[Path, typer.Argument(help="Written by `twofold up --capture`.")],
+    ends_now: Annotated[bool, typer.Option(help="Move it in time so that it ends now.")] = True,
+) -> None:
+    """Send a recorded capture as history: any age is taken, no notices, no actions."""
+    sent = send(connect(), capture, ends_now=ends_now)
+    typer.echo(f"{sent} requests sent; incidents found in them appear as backfilled")
+
+
+def send(api: Api, capture: Path, *, ends_now: bool) -> int:
+    """Send every request of a capture in order, a few at a time; returns how many. Draws a progress bar."""
+    import asyncio
+    import time
+
+    from rich.progress import Progress
+
+    from twofold.aiops.ingest.capture import read_capture, shift
+
+    times = [request.time_ns for request in read_capture(capture)]
+    if not times:
+        fail(f"{capture} holds no request")
+    delta_ns = time.time_ns() - max(times) if ends_now else 0
+
+    async def run() -> None:
+        with Progress(transient=True) as progress:
+            task = progress.add_task("backfill", total=len(times))
+            async with _client(api) as client:
+                for chunk in _chunks(shift(request, delta_ns) for request in read_capture(capture)):
+                    await asyncio.gather(*(_post(client, request) for request in chunk))
+                    progress.advance(task, len(chunk))
+
+    asyncio.run(run())
+    return len(times)
+
+
+def _client(api: Api) -> httpx.AsyncClient:
+    import httpx
+
+    headers = {"authorization": f"Bearer {api.token}", "x-twofold-lane": "backfill"}
+    return httpx.AsyncClient(base_url=api.url, headers=headers, timeout=60.0, trust_env=False)
+
+
+async def _post(client: httpx.AsyncClient, request: Captured) -> None:
+    """Send one request; wait and send again while the server is busy."""
+    import asyncio
+
+    body, headers = request.encoded()
+    while True:
+        answer = await client.post(request.path, content=body, headers=headers)
+        if answer.status_code not in (429, 503):
+            break
+        await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+    if answer.is_error:
+        fail(f"{request.path} answered {answer.status_code}: {answer.text[:300]}")
+
+
+def _chunks(requests: Iterator[Captured]) -> Iterator[Sequence[Captured]]:
+    from itertools import islice
+
+    while chunk := list(islice(requests, AT_ONCE)):
+        yield chunk
