@@ -114,7 +114,7 @@ def evaluate(
         nothing was remedied), and `rows`, one a fault.
     """
     real = [case for case in cases if case.accepted and (not faults or case.fault in faults)]
-    rows = [_row(case, _during(case, found), recovered.get(case.fault)) for case in real]
+    rows = [_row(case, _during(case, found)) | {"recovered": recovered.get(case.fault)} for case in real]
     belonging = {one["incident"]["id"] for case in cases if case.accepted for one in _during(case, found)}
     false = [one for one in found if one["incident"]["id"] not in belonging]
     times = [row["detect_s"] for row in rows if row["detect_s"] is not None]
@@ -131,13 +131,12 @@ def evaluate(
     }
 
 
-def _row(case: Case, incidents: Sequence[Mapping[str, Any]], recovered: bool | None) -> dict[str, Any]:
+def _row(case: Case, incidents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "fault": case.fault,
         "detect_s": None,
         "rank": None,
         "first": "",
-        "recovered": recovered,
         "incidents": len(incidents),
         "title": "",
     }
