@@ -20,7 +20,7 @@ from twofold.aiops.ingest.ingest import create_ingest
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
 from twofold.records.series import Series
-from twofold.store.catalog.engine import FileCatalog
+from twofold.store.catalog.files import FileCatalog
 from twofold.store.journal import batches
 from twofold.store.journal.codec import decode_events, decode_payload, decode_series
 from twofold.store.journal.segments import SegmentJournal

@@ -153,7 +153,7 @@ class Client:
 class Bench:
     """Receivers over stores in memory, behind a client."""
 
-    config: IngestConfig = field(default_factory=IngestConfig)
+    config: IngestConfig = field(default_factory=lambda: IngestConfig(walker=False))
     journal: NullJournal = field(default_factory=NullJournal)
     catalog: NullCatalog = field(default_factory=NullCatalog)
     counts: Counts = field(default_factory=Counts)

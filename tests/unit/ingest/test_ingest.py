@@ -70,7 +70,7 @@ def rows_of(frame: Any) -> list[dict[str, Any]]:
 
 
 def test_the_clock_ticks_for_tenants_with_live_telemetry_only() -> None:
-    bench = Bench(config=IngestConfig(tick_s=0.02))
+    bench = Bench(config=IngestConfig(tick_s=0.02, walker=False))
     body = metrics_request(gauge("a", 1.0)).SerializeToString()
 
     async def run() -> None:

@@ -43,7 +43,7 @@ def test_stale_markers_are_dropped_not_stored(bench: Bench) -> None:
     body = snappy(write_request((LABELS, [(NOW_MS, STALE), (NOW_MS, float("nan"))])))
     assert bench.client.post("/api/v1/write", content=body, headers=HEADERS).status_code == 204
     assert bench.counts.total(Item.POINTS).dropped == {"stale": 1, "not_finite": 1}
-    assert bench.journal.frames == []
+    assert bench.frames(FrameKind.SAMPLES) == []
 
 
 def test_a_rejected_sample_is_400_and_the_others_are_stored(bench: Bench) -> None:

@@ -114,7 +114,9 @@ def server() -> Iterator[str]:
 
 
 def scraped(url: str) -> Bench:
-    bench = Bench(config=IngestConfig(scrape=(ScrapeTarget(job="shop", url=url, interval_s=30, timeout_s=2),)))
+    bench = Bench(
+        config=IngestConfig(scrape=(ScrapeTarget(job="shop", url=url, interval_s=30, timeout_s=2),), walker=False)
+    )
 
     async def once() -> None:
         await bench.ingest.start()

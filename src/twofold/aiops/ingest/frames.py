@@ -36,21 +36,19 @@ class Origin:
 
 
 def sample_frames(rows: Rows, definitions: Sequence[Series], origin: Origin, partitions: int) -> list[Frame]:
-    """A frame of new definitions and a frame of samples for each partition that gets any."""
-    if not len(rows.sid):
-        return []
+    """A frame of new definitions, then frames of samples, for each partition that gets any."""
     if partitions == 1:
-        return _sample_pair(rows.sid, rows.time_ns, rows.value, definitions, origin, 0)
+        return _samples(rows.sid, rows.time_ns, rows.value, definitions, origin, 0)
     frames: list[Frame] = []
     target = rows.sid % partitions
-    for partition in np.unique(target).tolist():
+    for partition in range(partitions):
         mine = target == partition
         own = [series for series in definitions if series.sid % partitions == partition]
-        frames += _sample_pair(rows.sid[mine], rows.time_ns[mine], rows.value[mine], own, origin, partition)
+        frames += _samples(rows.sid[mine], rows.time_ns[mine], rows.value[mine], own, origin, partition)
     return frames
 
 
-def _sample_pair(
+def _samples(
     sid: npt.NDArray[np.int64],
     time_ns: npt.NDArray[np.int64],
     value: npt.NDArray[np.float64],

@@ -10,31 +10,33 @@ from typing import Final
 
 import orjson
 import pyarrow as pa
+from starlette.responses import Response
 from starlette.routing import Route
 
 from twofold.aiops.ingest.alertmanager import Alertmanager
-from twofold.aiops.ingest.capture import Capture
+from twofold.aiops.ingest.capture import Capture, Captured
 from twofold.aiops.ingest.changes import Changes
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
+from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
+from twofold.aiops.ingest.known import compile_in_background
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.predictions import Predictions, json_of
-from twofold.aiops.ingest.receiver import Dialect, Receiver
+from twofold.aiops.ingest.receiver import Dialect, Payload, Receiver
 from twofold.aiops.ingest.remote_write import RemoteWrite
 from twofold.aiops.ingest.scrape import Scraper
-from twofold.errors import TwofoldError
+from twofold.errors import NotFound, TwofoldError
 from twofold.records.access import Permission
+from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event, EventKind
 from twofold.records.frame import FrameKind, Lane
 from twofold.store.catalog import Catalog
 from twofold.store.journal import Journal
 
-OTLP: Final = (Metrics, Logs, Traces)
-OTHERS: Final = (RemoteWrite, Alertmanager, Changes, Predictions)
-
 PERMISSIONS: Final[list[tuple[str, str, Permission]]] = [
-    ("POST", dialect.path, Permission.SEND) for dialect in (*OTLP, *OTHERS)
+    ("POST", dialect.path, Permission.SEND)
+    for dialect in (Metrics, Logs, Traces, RemoteWrite, Alertmanager, Changes, Predictions)
 ]
 
 log = logging.getLogger(__name__)
@@ -58,19 +60,23 @@ class Ingest:
         self._receiver = Receiver(config, counts, capture, now_ns)
         self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
         self._ticker: asyncio.Task[None] | None = None
-        self._otlp: list[Dialect] = [dialect(self._intake) for dialect in OTLP]
-        self._others: list[Dialect] = [dialect(self._intake) for dialect in OTHERS]
+        self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
+        self._otlp: list[Dialect] = [self._metrics, Logs(self._intake), Traces(self._intake)]
+        others = (Alertmanager(self._intake), Changes(self._intake), Predictions(self._intake))
+        self.dialects: list[Dialect] = [*self._otlp, self._write, *others]
 
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
         """A POST route for each receiver; `otlp_only` for the listener on OTLP's own port."""
-        dialects = self._otlp if otlp_only else [*self._otlp, *self._others]
+        dialects = self._otlp if otlp_only else self.dialects
         return [
             Route(dialect.path, self._receiver.endpoint(dialect), methods=["POST"], name=dialect.name)
             for dialect in dialects
         ]
 
     async def start(self) -> None:
-        """Begin to scrape and to tick."""
+        """Begin to scrape, to tick, and to compile the short way for known series."""
+        if self._config.walker:
+            compile_in_background(self._metrics.known, self._write.known)
         self._scraper.start()
         self._ticker = asyncio.create_task(self._tick())
 
@@ -84,6 +90,23 @@ class Ingest:
         await asyncio.to_thread(self._receiver.close)
         if self._capture is not None:
             self._capture.close()
+
+    def replay(self, request: Captured) -> Response:
+        """Take one captured request as if it came in at its own time. Blocking; the answer is the receiver's.
+
+        Raises:
+            NotFound: No receiver has its path.
+            TwofoldError: As its receiver raises.
+        """
+        found = [dialect for dialect in self.dialects if dialect.path == request.path]
+        if not found:
+            raise NotFound(f"no receiver listens at {request.path}", path=request.path)
+        origin = Origin(tenant=DEFAULT_TENANT, lane=request.lane, time_ns=request.time_ns)
+        return found[0].receive(Payload(body=request.body, media=request.media, origin=origin))
+
+    def tick(self) -> None:
+        """Write clock frames now, for replays whose clock this process turns."""
+        self._intake.tick()
 
     def accept_predictions(self, batch: pa.RecordBatch, tenant: str) -> Outcome:
         """Store predictions of our own serving (schema `PREDICTIONS`). Blocking.

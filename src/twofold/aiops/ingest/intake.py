@@ -62,7 +62,7 @@ class Intake:
             TooLarge: The same, as it is too large for the journal.
         """
         kept, outcome = rows.screen(origin.time_ns, self._future_s)
-        definitions = self.index.pending(kept.sid, origin.tenant)
+        definitions = self.index.pending(rows.sid, origin.tenant)  # also of samples that are dropped: else they pend on
         self._append(sample_frames(kept, definitions, origin, self._partitions), outcome, origin)
         self.index.written(definitions, origin.tenant)
         return outcome

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.intake import Intake
+from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.prometheus import TYPES, WriteRequest, family_of, kind_of, unit_of
 from twofold.aiops.ingest.receiver import Payload
@@ -42,20 +43,25 @@ class RemoteWrite:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self.known = Known("write")
         self._types: dict[str, dict[str, str]] = {}
 
     def receive(self, payload: Payload) -> Response:
         """Store the samples."""
         tenant = payload.origin.tenant
-        request = parse(payload.body)
+        rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
+        outcome = self._intake.samples(rows, payload.origin)
+        if text := outcome.text():
+            return PlainTextResponse(text, 400)
+        return Response(status_code=204)
+
+    def _validated(self, body: bytes, tenant: str) -> Rows:
+        request = parse(body)
         types = self._types.setdefault(tenant, {})
         for each in request.metadata:
             if each.metric_family_name in types or len(types) < FAMILY_LIMIT:
                 types[each.metric_family_name] = TYPES[each.type] if 0 <= each.type < len(TYPES) else ""
-        outcome = self._intake.samples(rows_of(request, self._intake.index, types, tenant), payload.origin)
-        if text := outcome.text():
-            return PlainTextResponse(text, 400)
-        return Response(status_code=204)
+        return rows_of(request, self._intake.index, types, tenant)
 
     def refuse(self, error: TwofoldError, media: str) -> Response:  # noqa: ARG002 - every dialect is told the media type
         """Plain text, as Prometheus writes it into its log."""

@@ -10,12 +10,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.responses import Response
 
 from twofold.aiops.ingest.intake import Intake
+from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.logs import logs_of
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
 from twofold.aiops.ingest.otlp.response import failure, success
 from twofold.aiops.ingest.otlp.traces import spans_of
 from twofold.aiops.ingest.receiver import Payload
+from twofold.aiops.ingest.rows import Rows
 from twofold.errors import TwofoldError
 from twofold.records.frame import FrameKind
 
@@ -42,11 +44,22 @@ class Metrics(_Otlp):
     name: ClassVar[str] = "otlp_metrics"
     path: ClassVar[str] = "/v1/metrics"
 
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(intake)
+        self.known = Known("otlp")
+
     def receive(self, payload: Payload) -> Response:
         """Store the data points."""
-        request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
-        rows = rows_of(request, self._intake.index, self._intake.naming, payload.origin.tenant)
-        return success(self._intake.samples(rows, payload.origin), payload.media)
+        return success(self._intake.samples(self._rows(payload), payload.origin), payload.media)
+
+    def _rows(self, payload: Payload) -> Rows:
+        tenant = payload.origin.tenant
+
+        def validated() -> Rows:
+            request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
+            return rows_of(request, self._intake.index, self._intake.naming, tenant)
+
+        return validated() if payload.media == JSON else self.known.decode(payload.body, tenant, validated)
 
 
 class Logs(_Otlp):

@@ -1,0 +1,130 @@
+"""Reading a protobuf message by address: loads, lengths, hashes.
+
+Memory is read through addresses, not arrays: an array handed to a compiled function costs
+reference counts at every call. Every buffer carries `PADDING` bytes of zeros past its end, so a
+fixed number of bytes may be read before the position is checked.
+
+The hash is MurmurHash64A's round (Austin Appleby, public domain) with a random seed a process, so
+that nobody outside can make two series meet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from twofold.stats.jit import part
+
+U: Final = np.uint64
+PADDING: Final = 32
+FAIL: Final = -1
+
+_M: Final = U(0xC6A4A7935BD1E995)
+_S47: Final = U(47)
+_LOW7: Final = 0x7F
+_ALIGN: Final = 1  # addresses inside a message are not aligned
+
+
+def _load(result: Any, bits: ir.Type, *, widen: bool = False) -> Any:
+    def make(_context: Any, address: Any) -> Any:  # noqa: ARG001 - numba asks for the argument's name
+        def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            found = builder.load(builder.inttoptr(arguments[0], bits.as_pointer()))
+            found.align = _ALIGN
+            return builder.zext(found, ir.IntType(64)) if widen else found
+
+        return result(types.int64), build
+
+    return intrinsic(make)
+
+
+def _store(kind: Any) -> Any:
+    def make(_context: Any, address: Any, value: Any) -> Any:  # noqa: ARG001 - numba asks for the arguments' names
+        def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            place = builder.inttoptr(arguments[0], arguments[1].type.as_pointer())
+            builder.store(arguments[1], place).align = _ALIGN
+            return context.get_dummy_value()
+
+        return types.void(types.int64, kind), build
+
+    return intrinsic(make)
+
+
+load8: Final = _load(types.int64, ir.IntType(8), widen=True)
+load64: Final = _load(types.uint64, ir.IntType(64))
+load_int: Final = _load(types.int64, ir.IntType(64))
+load_double: Final = _load(types.float64, ir.DoubleType())
+store_uint: Final = _store(types.uint64)
+store_int: Final = _store(types.int64)
+store_double: Final = _store(types.float64)
+
+
+@part
+def span(p: int, end: int) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Start and end of the length-delimited field whose length stands at `p`; the end is `FAIL` past `end`.
+
+    Lengths of more than four bytes (256 MiB) fail too.
+    """
+    size = load8(p)
+    p += 1
+    if size > _LOW7:
+        size &= _LOW7
+        shift = 7
+        while True:
+            byte = load8(p)
+            p += 1
+            size |= (byte & _LOW7) << shift
+            if byte <= _LOW7:
+                break
+            shift += 7
+            if shift > 21:  # noqa: PLR2004 - four bytes of seven bits
+                return p, FAIL
+    if size > end - p:
+        return p, FAIL
+    return p, p + size
+
+
+@part
+def round_(h: np.uint64, x: np.uint64) -> np.uint64:  # pragma: no cover - compiled
+    """One round: 64 bits more into the hash."""
+    x *= _M
+    x ^= x >> _S47
+    x *= _M
+    return (h ^ x) * _M
+
+
+@part
+def digest(p: int, end: int, h: np.uint64, tag: int) -> np.uint64:  # pragma: no cover - compiled
+    """The hash with the field `tag` of these bytes; their number counts too."""
+    h = round_(h, (U(end - p) << U(8)) | U(tag))
+    while p + 8 <= end:
+        h = round_(h, load64(p))
+        p += 8
+    if p < end:
+        h = round_(h, load64(p) & ((U(1) << (U(8) * U(end - p))) - U(1)))
+    return h
+
+
+@part
+def finish(h: np.uint64, row: int) -> np.uint64:  # pragma: no cover - compiled
+    """Hash of row number `row` of a point; never 0, which marks an empty place in a table."""
+    h = round_(h, U(row))
+    h ^= h >> _S47
+    h *= _M
+    h ^= h >> _S47
+    return h if h != U(0) else U(1)
+
+
+@part
+def put(
+    out: int, row: int, h: np.uint64, time_ns: int, value: float, point: int
+) -> None:  # pragma: no cover - compiled
+    """Write one row: hash, time, value, point; 32 bytes."""
+    place = out + (row << 5)
+    store_uint(place, h)
+    store_int(place + 8, time_ns)
+    store_double(place + 16, value)
+    store_int(place + 24, point)
