@@ -43,7 +43,10 @@ class Port:
     def __init__(self, wanted: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._socket.bind(("127.0.0.1", wanted))
+        try:
+            self._socket.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise SystemExit(f"port {wanted} of 127.0.0.1 is taken ({error.strerror}); choose another") from error
         self.number: int = self._socket.getsockname()[1]
 
     def listen(self) -> socket.socket:
@@ -192,7 +195,7 @@ class Service:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, **_environment(), VARIABLE: self.config.dump()},
+                env={**_environment(), VARIABLE: self.config.dump()},
                 start_new_session=True,  # Ctrl-C reaches the control, which ends its children in order
             )
         child = _Child(process)
@@ -265,7 +268,8 @@ class Supervisor:
 
 
 def _environment() -> dict[str, str]:
-    """Our package is found from any folder, and no proxy stands between processes of one machine."""
+    """Ours without the control's token; our package is found from any folder, and no proxy stands in between."""
+    inherited = {name: value for name, value in os.environ.items() if name != "DEMO_TOKEN"}
     given = os.environ.get("PYTHONPATH")
     path = f"{_ROOT}{os.pathsep}{given}" if given else str(_ROOT)
-    return {"PYTHONPATH": path, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+    return {**inherited, "PYTHONPATH": path, "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}

@@ -23,7 +23,20 @@ from .switches import Switches
 from .telemetry import Telemetry
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_EXIT_S = 1.0
+
+
+class Usage:
+    """Share of one core used since the last reading."""
+
+    def __init__(self) -> None:
+        self._clock, self._used = time.monotonic(), time.process_time()
+
+    def read(self) -> float:
+        """0..1 for one busy thread."""
+        clock, used = time.monotonic(), time.process_time()
+        share = (used - self._used) / max(clock - self._clock, 1e-3)
+        self._clock, self._used = clock, used
+        return share
 
 
 class Shop:
@@ -35,6 +48,7 @@ class Shop:
         caller: Calls to other services.
         switches: What the control changes while it runs.
         random: Source of its mild irregularity.
+        usage: How busy it is.
     """
 
     def __init__(self, config: Config, telemetry: Telemetry) -> None:
@@ -43,6 +57,7 @@ class Shop:
         self.caller = Caller(config, telemetry)
         self.switches = Switches()
         self.random = Random()
+        self.usage = Usage()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -84,8 +99,9 @@ def run(start: Start, tell: Callable[[Config], Telemetry]) -> None:
     die_with_parent(config.parent)
     config.folder.mkdir(parents=True, exist_ok=True)
     telemetry = tell(config)
-    _measure_process(config, telemetry)
-    asyncio.run(_live(Shop(config, telemetry), start))
+    shop = Shop(config, telemetry)
+    _measure_process(shop)
+    asyncio.run(_live(shop, start))
     telemetry.stop()
     os._exit(0)  # exporter threads may still wait for an unreachable receiver
 
@@ -99,19 +115,19 @@ async def _live(shop: Shop, start: Start) -> None:
     follow_stdin(lambda line: _post(loop, shop, line))
     shop.telemetry.log.info("%s %s started", shop.config.service, shop.config.version)
     if app is None:
-        _say_ready()
+        _say_ready(shop)
         await stop.wait()
     else:
-        await _serve(app, shop.config.port)
+        await _serve(shop, app)
     await shop.close()
 
 
-async def _serve(app: App, port: int) -> None:
+async def _serve(shop: Shop, app: App) -> None:
     listener = socket.socket(
         socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
     )  # asyncio's no-delay needs all three
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # a new version starts beside the old one
-    listener.bind(("127.0.0.1", port))
+    listener.bind(("127.0.0.1", shop.config.port))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -126,11 +142,12 @@ async def _serve(app: App, port: int) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.02)
-    _say_ready()
+    _say_ready(shop)
     await serving
 
 
-def _say_ready() -> None:
+def _say_ready(shop: Shop) -> None:
+    shop.usage.read()  # what the start took is no load
     sys.stdout.write(json.dumps({"ready": True, "pid": os.getpid()}) + "\n")
     sys.stdout.flush()
 
@@ -145,26 +162,12 @@ def _obey(shop: Shop, line: str) -> None:
     shop.switches.set(told["name"], told["value"])
 
 
-def _measure_process(config: Config, telemetry: Telemetry) -> None:
-    meter = telemetry.meter
+def _measure_process(shop: Shop) -> None:
+    meter, config = shop.telemetry.meter, shop.config
     meter.watch_total("process.cpu.time", "s", time.process_time)
-    meter.watch("process.cpu.utilization", "1", _Utilisation().read)
+    meter.watch("process.cpu.utilization", "1", shop.usage.read)
     meter.watch("process.memory.usage", "By", resident_bytes)
     meter.watch("disk.used_ratio", "1", lambda: used_bytes(config) / config.disk_budget_bytes)
-
-
-class _Utilisation:
-    """Share of one core used since the last reading."""
-
-    def __init__(self) -> None:
-        self._clock, self._used = time.monotonic(), time.process_time()
-
-    def read(self) -> float:
-        """0..1 for one busy thread."""
-        clock, used = time.monotonic(), time.process_time()
-        share = (used - self._used) / max(clock - self._clock, 1e-3)
-        self._clock, self._used = clock, used
-        return share
 
 
 def resident_bytes() -> float:
