@@ -50,16 +50,17 @@ class Feed:
         """
         if len(self._followers) >= MOST_FOLLOWERS:
             raise Overloaded(f"{MOST_FOLLOWERS} live pages are open already", retry_after_s=10, limit=MOST_FOLLOWERS)
-        follower = _Follower(tenant)
         head = await run_in_threadpool(self._ledger.head)
+        return self._events(_Follower(tenant), head, head if last_seq is None else min(last_seq, head))
+
+    async def _events(self, follower: _Follower, head: int, start: int) -> AsyncIterator[bytes]:
+        """First what was missed, then what comes; a seq is never sent twice.
+
+        Joins when it is first read, so a page that left before leaves nothing behind.
+        """
         self._followers.add(follower)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll(head), name="ledger-feed")
-        start = head if last_seq is None else min(last_seq, head)
-        return self._events(follower, start)
-
-    async def _events(self, follower: _Follower, start: int) -> AsyncIterator[bytes]:
-        """First what was missed, then what comes; a seq is never sent twice."""
         try:
             yield b"retry: 1000\n\n"
             seen = start

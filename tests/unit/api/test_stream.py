@@ -135,12 +135,22 @@ def test_a_ledger_that_is_away_for_a_while_only_delays(world: World, monkeypatch
     assert asyncio.run(go()) == ["late"]
 
 
+def test_a_page_that_left_before_it_was_answered_leaves_nothing_behind(world: World) -> None:
+    async def go() -> int:
+        feed = Feed(world.ledger)
+        page = await feed.follow("main", None)
+        await page.aclose()  # type: ignore[attr-defined]  # it is a generator
+        return len(feed._followers)
+
+    assert asyncio.run(go()) == 0
+
+
 def test_too_many_pages_are_told_to_come_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MOST_FOLLOWERS", 1)
 
     async def go() -> None:
         feed = Feed(world.ledger)
-        await feed.follow("main", None)
+        await anext(await feed.follow("main", None))
         try:
             await feed.follow("main", None)
         finally:
