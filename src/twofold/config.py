@@ -35,6 +35,7 @@ class HttpConfig:
         host: Address to bind. Anything but loopback needs TLS or a declared proxy.
         port: UI, REST API, receivers and inference.
         otlp_port: OTLP/HTTP alone, where SDKs look for it; 0 turns it off.
+        hosts: Names, besides localhost and IP addresses, under which browsers reach it.
         tls_certificate, tls_key: PEM files.
         behind_proxy: A proxy in front ends TLS; its requests are trusted to be https.
         telemetry_token: Also on loopback, telemetry and inference need a token.
@@ -43,6 +44,7 @@ class HttpConfig:
     host: str = "127.0.0.1"
     port: int = 7070
     otlp_port: int = 4318
+    hosts: tuple[str, ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     behind_proxy: bool = False

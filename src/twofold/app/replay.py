@@ -95,7 +95,7 @@ class Replay:
             0,
             decode=decode,
             build=builder(config, catalog, Profiles(ledger, blobs), released),
-            sink=LedgerSink(journal, ledger, merge={}),
+            sink=LedgerSink(journal, ledger),
             blobs=blobs,
         )
         promotions = Promotions(ledger, journal, clock.now_ns)

@@ -49,9 +49,6 @@ from twofold.mlops.monitor.profiles import Profiles
 from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
-from twofold.records.alert import Alert
-from twofold.records.incident import Incident
-from twofold.records.merge import merge_alert, merge_incident
 
 log = logging.getLogger("twofold")
 
@@ -81,7 +78,6 @@ class Server:
         sink = LedgerSink(
             stores.journal,
             stores.ledger,
-            merge={Alert: merge_alert, Incident: merge_incident},
             follow=(self.responder.follow,),
         )
         self.runners = [
@@ -187,7 +183,7 @@ def run(config: Config) -> None:
 
 async def _serve(server: Server, begun: float) -> None:
     http = server.config.http
-    guard = GuardConfig(loopback_open=not http.telemetry_token)
+    guard = GuardConfig(hosts=http.hosts, loopback_open=not http.telemetry_token)
     services = server.services()
     listeners = [(create_api(services, guard, server.parts(otlp_only=False)), http.port)]
     if http.otlp_port:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pyarrow as pa
 
-from twofold.errors import NotFound
 from twofold.records.alert import Alert
 from twofold.records.columns import DerivedSamples
 from twofold.records.diagnosis import Diagnosis
@@ -19,6 +17,7 @@ from twofold.records.event import Event
 from twofold.records.finding import Finding
 from twofold.records.frame import Frame, FrameKind, Lane, Source
 from twofold.records.incident import Incident, TimelineEntry
+from twofold.records.merge import merge
 from twofold.records.series import Series
 from twofold.store.journal import Journal
 from twofold.store.journal.codec import encode_batch
@@ -27,20 +26,17 @@ from twofold.store.ledger import Ledger
 KEPT: Final = (Finding, Alert, Incident, TimelineEntry, Diagnosis, Event, Entity, Edge)
 """Record types that the ledger keeps; other items only pass between stages."""
 
-Merge = Callable[[Any, Any], Any]
-"""(what the stage says, what is stored) -> what shall be stored: people's fields survive."""
 Follow = Callable[[Sequence[object], str, Lane], None]
 """Told what was written, after it is durable."""
 
 
 class LedgerSink:
-    """Writes one batch of stage output.
+    """Writes one batch of stage output. What people wrote into a record meanwhile survives (`records.merge`).
 
     Order matters for a crash in between: samples first (their replay is dropped by window), then records
     (same ids again), then followers (their own idempotency keys).
 
     Args:
-        merge: By record type, how a record that people also change is merged with the stored one.
         follow: Called with the written records, for joints and proposals.
     """
 
@@ -49,14 +45,11 @@ class LedgerSink:
         journal: Journal,
         ledger: Ledger,
         *,
-        merge: Mapping[type, Merge],
         follow: Sequence[Follow] = (),
     ) -> None:
         self._journal = journal
         self._ledger = ledger
-        self._merge = merge
         self._follow = tuple(follow)
-        self._lock = threading.Lock()
 
     def write(self, made: Sequence[object], *, tenant: str, lane: Lane) -> None:
         """See `flow.runner.Sink`."""
@@ -69,20 +62,9 @@ class LedgerSink:
                 latest[type(item), _key(item)] = item
         records = list(latest.values())
         if records:
-            with self._lock:
-                self._ledger.put(*(self._merged(record, tenant) for record in records))
+            self._ledger.put(*records, merge=merge)
         for follow in self._follow:
             follow(records, tenant, lane)
-
-    def _merged(self, record: object, tenant: str) -> object:
-        merge = self._merge.get(type(record))
-        if merge is None:
-            return record
-        try:
-            stored = self._ledger.get(type(record), _key(record), tenant=tenant)
-        except NotFound:
-            return record
-        return merge(record, stored)
 
 
 def _key(record: object) -> str:
