@@ -114,3 +114,18 @@ def test_a_capture_is_never_overwritten(tmp_path: Path) -> None:
 def test_an_unknown_path_cannot_be_shifted() -> None:
     with pytest.raises(Unsupported):
         shift(Captured(path="/x", media="", body=b"", time_ns=1), 1)
+
+
+def test_items_that_were_rejected_are_shifted_without_harm(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    changes = ["no object", {"service": "a", "time": "soon"}, {"service": "a", "time": 5}, {"service": "a"}]
+    with Capture(path) as tap:
+        bench = Bench(capture=tap)
+        bench.client.post("/v1/changes", json=changes)
+        bench.client.post("/webhooks/alertmanager", json=notice(alert(startsAt="soon"), alert()) | {"extra": 1})
+    again = Bench()
+    for request in read_capture(path):
+        body, headers = shift(request, -HOUR_NS).encoded()
+        assert "x-twofold-lane" not in headers
+        assert again.client.post(request.path, content=body, headers=headers).status_code == 200
+    assert len(again.rows(FrameKind.EVENTS)) == len(bench.rows(FrameKind.EVENTS)) == 2

@@ -50,11 +50,11 @@ def test_a_rejected_sample_is_400_and_the_others_are_stored(bench: Bench) -> Non
     request = write_request(
         (LABELS, [(NOW_MS, 1.0), (NOW_MS + 10**9, 2.0)]),
         ({"job": "nameless"}, [(NOW_MS, 1.0)]),
-        ({"__name__": "a", "b": ""}, [(1 << 62, 1.0), (-5, 1.0)]),
+        ({"__name__": "a", "b": ""}, [(1 << 62, 1.0), (-5, 1.0), (-(1 << 63), 1.0)]),
     )
     answer = bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS)
     assert answer.status_code == 400
-    assert answer.text == "4 of 5 points rejected: bad_labels 1, future 2, no_time 1"
+    assert answer.text == "5 of 6 points rejected: bad_labels 1, future 2, no_time 2"
     assert [len(points) for points in bench.samples().values()] == [1]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import cramjam
 import orjson
@@ -49,8 +49,13 @@ class Captured:
     lane: Lane = Lane.LIVE
 
     def encoded(self) -> tuple[bytes, dict[str, str]]:
-        """Body and headers to send it with: remote write as snappy, anything else gzipped."""
-        headers = {"content-type": self.media, "x-twofold-lane": self.lane.name.lower()}
+        """Body and headers to send it with: remote write as snappy, anything else gzipped.
+
+        The header of the lane is there only for the backfill lane, so that a client's own default stands.
+        """
+        headers = {"content-type": self.media}
+        if self.lane is Lane.BACKFILL:
+            headers["x-twofold-lane"] = "backfill"
         if self.path.endswith("/write"):
             version = {"x-prometheus-remote-write-version": "0.1.0"}
             return bytes(cramjam.snappy.compress_raw(self.body)), headers | version | {"content-encoding": "snappy"}
@@ -227,26 +232,28 @@ def _shift_items(request: Captured, delta_ns: int) -> bytes:
     body = orjson.loads(request.body)
     items = body if isinstance(body, list) else body.get("items", [body])
     for item in items:
-        item["time"] = _moved(item["time"], delta_ns) if item.get("time") else _text(request.time_ns + delta_ns)
+        if isinstance(item, dict):  # anything else was rejected, and is again
+            now = to_datetime(request.time_ns + delta_ns).isoformat()
+            item["time"] = now if item.get("time") is None else _moved(item["time"], delta_ns)
     return orjson.dumps(items)
 
 
 def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
     body = orjson.loads(request.body)
     for alert in body["alerts"]:
-        for key in ("startsAt", "endsAt"):
-            if alert.get(key) and not alert[key].startswith(_ZERO_TIME):
-                alert[key] = _moved(alert[key], delta_ns)
+        if isinstance(alert, dict):
+            alert |= {key: _moved(alert[key], delta_ns) for key in ("startsAt", "endsAt") if key in alert}
     return orjson.dumps(body)
 
 
-def _moved(text: str, delta_ns: int) -> str:
-    return (datetime.fromisoformat(text) + timedelta(microseconds=delta_ns // 1000)).isoformat()
-
-
-def _text(time_ns: int) -> str:
-
-    return to_datetime(time_ns).isoformat()
+def _moved(value: Any, delta_ns: int) -> Any:
+    """A time as text, moved; what is no time, or Alertmanager's zero, stays as it was and is judged by the receiver."""
+    if not isinstance(value, str) or value.startswith(_ZERO_TIME):
+        return value
+    try:
+        return (datetime.fromisoformat(value) + timedelta(microseconds=delta_ns // 1000)).isoformat()
+    except (ValueError, OverflowError):
+        return value
 
 
 _OTLP: Final = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})

@@ -67,7 +67,7 @@ class IngestConfig:
     """
 
     max_body_bytes: int = 20 * MIB
-    max_decoded_bytes: int = 64 * MIB
+    max_decoded_bytes: int = 32 * MIB
     max_ratio: float = 200.0
     body_timeout_s: float = 10.0
     in_flight_bytes: int = 192 * MIB

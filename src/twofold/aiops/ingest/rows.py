@@ -6,6 +6,7 @@ not at all, so rows name their point.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,6 +27,7 @@ _REASONS: Final = ("", "cardinality", "labels_size", "no_time", "future", "not_f
 _CARDINALITY, _LABELS_SIZE, _NO_TIME, _FUTURE, _NOT_FINITE, _STALE = range(1, 7)
 _DROPPED: Final = frozenset({"not_finite", "stale"})
 
+_LAST: Final = (1 << 63) - 1
 STALE_BITS: Final = np.uint64(0x7FF0000000000002)  # Prometheus's stale marker, one particular NaN
 
 
@@ -85,18 +87,18 @@ class RowList:
     """Rows being collected one by one, by decoders that walk Python objects."""
 
     def __init__(self) -> None:
-        self.sid: list[int] = []
-        self.time_ns: list[int] = []
-        self.value: list[float] = []
-        self.point: list[int] = []
+        self.sid = array("q")
+        self.time_ns = array("q")
+        self.value = array("d")
+        self.point = array("i")
         self.points = 0
         self.rejected: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
 
     def add(self, sid: int, time_ns: int, value: float) -> None:
-        """One row of the point that `next_point` opens afterwards."""
+        """One row of the point that `next_point` ends. Times are cut to 0 (none) and the end of int64 (the future)."""
         self.sid.append(sid)
-        self.time_ns.append(time_ns)
+        self.time_ns.append(max(0, min(time_ns, _LAST)))
         self.value.append(value)
         self.point.append(self.points)
 
@@ -105,13 +107,12 @@ class RowList:
         self.points += 1
 
     def rows(self) -> Rows:
-        """As columns. A time past the range of int64 is cut to its end, and so lies in the future."""
-        last = np.iinfo(np.int64).max
+        """As columns, without a copy."""
         return Rows(
-            np.array(self.sid, np.int64),
-            np.array([min(time_ns, last) for time_ns in self.time_ns], np.int64),
-            np.array(self.value, np.float64),
-            np.array(self.point, np.int32),
+            np.frombuffer(self.sid, np.int64),
+            np.frombuffer(self.time_ns, np.int64),
+            np.frombuffer(self.value, np.float64),
+            np.frombuffer(self.point, np.int32),
             self.points,
             self.rejected,
             self.dropped,

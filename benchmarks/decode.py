@@ -1,0 +1,167 @@
+"""Decoding metrics, one core: OTLP and remote write of known series, beside protobuf (upb) walked in Python.
+
+The same requests go both ways in the same run, from the decompressed body to columns of sid, time and
+value, and must give the same columns. `otlp_vs_upb` is how many times faster the short way is.
+
+    python benchmarks/decode.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from twofold.aiops.ingest import remote_write
+from twofold.aiops.ingest.entities import Naming
+from twofold.aiops.ingest.known import Known
+from twofold.aiops.ingest.otlp.message import PROTOBUF, parse
+from twofold.aiops.ingest.otlp.metrics import rows_of
+from twofold.aiops.ingest.prometheus import WriteRequest
+from twofold.aiops.ingest.rows import Rows
+from twofold.aiops.ingest.series import SeriesIndex
+from twofold.store.catalog.files import FileCatalog
+
+NOW_NS = 1_790_000_000_000_000_000
+POINTS = 5_000  # of one request
+METRICS = 50
+
+
+def otlp_body(number: int) -> bytes:
+    """Gauges of one service, as a collector sends them: three attributes a point."""
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    resource.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value=f"service-{number}")))
+    scope = resource.scope_metrics.add()
+    scope.scope.name = "benchmark"
+    for metric in range(METRICS):
+        data = scope.metrics.add(name=f"some.metric.number.{metric}", unit="1").gauge
+        for each in range(POINTS // METRICS):
+            point = data.data_points.add(
+                time_unix_nano=NOW_NS, start_time_unix_nano=NOW_NS - 10**9, as_double=each * 0.5 + number
+            )
+            for key, value in (("host", f"host-{each}"), ("zone", "eu-west-1"), ("route", f"/api/v1/thing/{each % 7}")):
+                point.attributes.append(KeyValue(key=key, value=AnyValue(string_value=value)))
+    return request.SerializeToString()
+
+
+def write_body(number: int) -> bytes:
+    """One sample a series, as Prometheus sends them: five labels."""
+    request = WriteRequest()
+    for each in range(POINTS):
+        series = request.timeseries.add()
+        labels = {
+            "__name__": f"some_metric_{each % METRICS}_total",
+            "instance": f"10.0.0.{each % 250}:9100",
+            "job": f"service-{number}",
+            "route": f"/api/v1/thing/{each}",
+            "zone": "eu-west-1",
+        }
+        for name, value in labels.items():
+            series.labels.add(name=name, value=value)
+        series.samples.add(value=each * 0.5, timestamp=NOW_NS // 10**6)
+    body: bytes = request.SerializeToString()
+    return body
+
+
+def measure(walker: str, bodies: list[bytes], validated: Callable[[bytes], Rows], seconds: float) -> dict[str, float]:
+    """Points a second of both ways, over all bodies in turn."""
+    known = Known(walker)
+    known.compile()
+    for body in bodies:
+        walked = known.walk(body)
+        if walked is None:
+            raise SystemExit(f"the {walker} walker gave up on a benchmark's request")
+        known.learn(walked, validated(body), "main")
+
+    def short(body: bytes) -> Rows:
+        walked = known.walk(body)
+        found = known.rows(walked, "main") if walked is not None else None
+        if found is None:
+            raise SystemExit(f"the {walker} walker did not know a series that it had learnt")
+        return found
+
+    for body in bodies:
+        mine, theirs = short(body), validated(body)
+        for column in ("sid", "time_ns", "value", "point"):
+            if not np.array_equal(getattr(mine, column), getattr(theirs, column)):
+                raise SystemExit(f"{walker}: column {column} differs between the two ways")
+    return {
+        "short": rate(short, itertools.cycle(bodies), seconds),
+        "upb": rate(validated, itertools.cycle(bodies), seconds),
+        "bytes_per_point": sum(map(len, bodies)) / (POINTS * len(bodies)),
+    }
+
+
+def rate(decode: Callable[[bytes], Rows], bodies: Iterator[bytes], seconds: float) -> float:
+    """Points a second of processor time, best of five parts: what the code can do, not what a busy machine lets it."""
+    best = 0.0
+    for _ in range(5):
+        points, started = 0, time.thread_time()
+        while time.thread_time() - started < seconds / 5:
+            points += decode(next(bodies)).points
+        best = max(best, points / (time.thread_time() - started))
+    return best
+
+
+def run(seconds: float, requests: int) -> dict[str, Any]:
+    """All numbers."""
+    import tempfile  # noqa: PLC0415 - only a run needs it
+
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = FileCatalog(Path(folder), limit_per_tenant=10_000_000)
+        index, naming = SeriesIndex(catalog), Naming(catalog)
+        otlp = measure(
+            "otlp",
+            [otlp_body(number) for number in range(requests)],
+            lambda body: rows_of(parse(ExportMetricsServiceRequest, body, PROTOBUF), index, naming, "main"),
+            seconds,
+        )
+        write = measure(
+            "write",
+            [write_body(number) for number in range(requests)],
+            lambda body: remote_write.rows_of(remote_write.parse(body), index, {}, "main"),
+            seconds,
+        )
+    return {
+        "series": requests * POINTS,
+        "otlp_points_per_s": otlp["short"],
+        "otlp_upb_points_per_s": otlp["upb"],
+        "otlp_vs_upb": otlp["short"] / otlp["upb"],
+        "otlp_bytes_per_point": otlp["bytes_per_point"],
+        "remote_write_points_per_s": write["short"],
+        "remote_write_upb_points_per_s": write["upb"],
+        "remote_write_vs_upb": write["short"] / write["upb"],
+        "remote_write_bytes_per_point": write["bytes_per_point"],
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="10,000 series, a second a way; else 100,000, five")
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    arguments = parser.parse_args()
+    result = run(1.0, 2) if arguments.quick else run(5.0, 20)
+    print(f"{'':24}{'short way':>16}{'upb + Python':>16}{'ratio':>9}{'bytes/point':>13}")
+    for name in ("otlp", "remote_write"):
+        print(
+            f"{name + ', points/s':24}{result[name + '_points_per_s']:>16,.0f}"
+            f"{result[name + '_upb_points_per_s']:>16,.0f}"
+            f"{result[name + '_vs_upb']:>8,.0f}x{result[name + '_bytes_per_point']:>13.0f}"
+        )
+    print(f"{result['series']:,} series, one core")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
