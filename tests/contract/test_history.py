@@ -30,7 +30,7 @@ from twofold.store.journal.codec import encode_batch
 Open = Callable[[], History]
 CONFIG = HistoryConfig(
     windows_per_flush=4,
-    sql=SqlLimits(seconds=3, rows=1000, memory_mb=200),
+    sql=SqlLimits(seconds=5, rows=1000, memory_mb=64),
     compact=CompactConfig(rows=40, settle_s=0, small_rows=20, small_files=3),
 )
 OPENERS: dict[str, Callable[[Path], History]] = {"delta.DeltaHistory": lambda root: DeltaHistory(root, config=CONFIG)}

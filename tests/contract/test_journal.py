@@ -166,7 +166,7 @@ def test_frames_stay_until_every_consumer_has_committed(reopen: Open) -> None:
 
 def test_unread_bytes_past_the_limit_refuse_senders_but_not_consumers(reopen: Open) -> None:
     journal = reopen()
-    for _ in range(41):
+    for _ in range(40):
         journal.append([blank_frame(bytes(5000))])
     with pytest.raises(Overloaded) as caught:
         journal.append([blank_frame(b"x")])

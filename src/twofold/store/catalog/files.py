@@ -146,6 +146,10 @@ class FileCatalog:
         known = self._tenants.get(tenant)
         return len(known.packed) if known else 0
 
+    def damaged_lines(self) -> int:
+        """Lines of the file that fail their check and were left out."""
+        return self._lines.damaged
+
     def save(self) -> None:
         """See `Catalog.save`. Raises `StorageFull`; what could not be written is tried again next time."""
         with self._lock:
