@@ -15,6 +15,8 @@ export default defineConfig({
     environment: "jsdom",
     include: ["tests/**/*.test.{ts,tsx}"],
     setupFiles: ["tests/setup.ts"],
-    testTimeout: 20_000,
+    testTimeout: 30_000,
+    isolate: true,
+    maxWorkers: 2,
   },
 });

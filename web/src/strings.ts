@@ -72,7 +72,8 @@ export const strings = {
     live: "Live",
     connecting: "Reconnecting",
     signOut: "Sign out",
-    account: (name: string) => `Account of ${name}`,
+    account: "Account",
+    close: "Close",
     killSwitch: "Kill switch engaged: no runbook step runs",
   },
   palette: {

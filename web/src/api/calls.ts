@@ -5,6 +5,7 @@ import type { paths } from "./schema";
 import type { IncidentState, ReleaseStage, Severity, VerdictSubject, VerdictValue } from "./types";
 
 const client = createClient<paths>({
+  baseUrl: window.location.origin,
   credentials: "same-origin",
   // Looked up at each call: the mock puts itself in place of the network after this module was loaded.
   fetch: (request) => globalThis.fetch(request),

@@ -130,7 +130,8 @@ function Account() {
   return (
     <Menu position="top-start" width={188}>
       <Menu.Target>
-        <button type="button" className={css.account} aria-label={strings.nav.account(user.name)}>
+        <button type="button" className={css.account}>
+          <span className="visually-hidden">{strings.nav.account}</span>
           <span className={css.initial} aria-hidden>
             {user.name.slice(0, 1).toUpperCase()}
           </span>

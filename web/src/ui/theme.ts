@@ -1,4 +1,5 @@
 import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from "@mantine/core";
+import { strings } from "../strings";
 
 const indigo: MantineColorsTuple = [
   "#eef0ff",
@@ -44,7 +45,9 @@ export const theme = createTheme({
     Textarea: { defaultProps: { size: "xs" } },
     NativeSelect: { defaultProps: { size: "xs" } },
     PasswordInput: { defaultProps: { size: "sm" } },
-    Modal: { defaultProps: { centered: true, size: "md" } },
+    Modal: {
+      defaultProps: { centered: true, size: "md", closeButtonProps: { "aria-label": strings.nav.close } },
+    },
   },
 });
 

@@ -81,9 +81,9 @@ function Keys() {
 
 const { columns } = strings.incidents;
 const COLUMNS: Column[] = [
-  { name: columns.severity },
+  { name: columns.severity, wideOnly: true },
   { name: columns.incident },
-  { name: columns.state },
+  { name: columns.state, wideOnly: true },
   { name: columns.entities, wideOnly: true },
   { name: columns.started, number: true },
   { name: columns.lasted, number: true, wideOnly: true },
@@ -95,7 +95,7 @@ function IncidentTable({ items }: { items: readonly Incident[] }) {
     <Table label={strings.incidents.title} columns={COLUMNS}>
       {items.map((incident) => (
         <tr key={incident.id}>
-          <Cell>
+          <Cell wideOnly>
             <Badge value={incident.severity} />
           </Cell>
           <Cell>
@@ -103,10 +103,14 @@ function IncidentTable({ items }: { items: readonly Incident[] }) {
               {incident.title}
             </Link>
             <div className={css.summary}>{incident.summary}</div>
+            <div className={css.narrow}>
+              <Badge value={incident.severity} plain />
+              <Badge value={incident.state} plain />
+            </div>
           </Cell>
-          <Cell>
+          <Cell wideOnly>
             <Badge value={incident.state} plain />
-            {incident.backfilled ? <Muted> {strings.incidents.history}</Muted> : null}
+            {incident.backfilled ? <div className={css.past}>{strings.incidents.history}</div> : null}
           </Cell>
           <Cell wideOnly>
             <span className={css.entities}>

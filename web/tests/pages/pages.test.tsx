@@ -1,0 +1,133 @@
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { render, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { beforeEach, describe, expect, test } from "vitest";
+import { makeRouter } from "../../src/app/router";
+import { LIVE_ID } from "../../src/mock/incidents";
+import { install } from "../../src/mock/install";
+import { strings } from "../../src/strings";
+import { violations } from "../axe";
+
+install();
+
+function open(path: string) {
+  window.history.pushState({}, "", path);
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const { container } = render(
+    <MantineProvider>
+      <QueryClientProvider client={client}>
+        <RouterProvider router={makeRouter(client)} />
+      </QueryClientProvider>
+    </MantineProvider>,
+  );
+  return { container, user: userEvent.setup() };
+}
+
+beforeEach(() => fetch("/api/v1/session", { method: "POST", body: '{"name":"admin","secret":"right"}' }));
+
+describe("every page is free of axe violations", () => {
+  test.each([
+    ["/", "Home"],
+    ["/incidents", "Incidents"],
+    [`/incidents/${LIVE_ID}`, "Payment is slow and fails; checkout and gateway follow"],
+    ["/models", "Models"],
+    ["/models/recommendation", "recommendation"],
+    ["/demo", "Demo shop"],
+    ["/settings", "Settings"],
+    ["/login", "Twofold"],
+  ])("%s", async (path, title) => {
+    const { container } = open(path);
+    await screen.findByRole("heading", { level: 1, name: title });
+    await waitFor(() => expect(screen.queryAllByLabelText(strings.loading)).toHaveLength(0));
+    expect(await violations(container)).toEqual([]);
+  });
+});
+
+describe("incidents", () => {
+  test("the address holds the filters", async () => {
+    const { user } = open("/incidents?severity=info");
+    await screen.findByText("Orders wait in the queue");
+    expect(screen.queryByText("Memory of cart grows until it restarts")).toBeNull();
+    await user.click(screen.getByRole("button", { name: strings.incidents.clear }));
+    await screen.findByText("Memory of cart grows until it restarts");
+    expect(window.location.search).toBe("");
+    await user.selectOptions(screen.getByLabelText(strings.incidents.state), "open");
+    await waitFor(() => expect(window.location.search).toBe("?state=open"));
+  });
+
+  test("an address with nonsense filters nothing", async () => {
+    open("/incidents?state=weird");
+    await screen.findByText("Orders wait in the queue");
+  });
+
+  test("slash jumps to the search, j to the first row", async () => {
+    const { user } = open("/incidents");
+    await screen.findByText("Orders wait in the queue");
+    await user.keyboard("j");
+    expect(document.activeElement?.textContent).toBe(
+      "Payment is slow and fails; checkout and gateway follow",
+    );
+    await user.keyboard("/");
+    expect(document.activeElement).toBe(screen.getByLabelText(strings.incidents.search));
+  });
+
+  test("an incident that is not there is told in the server's words", async () => {
+    open("/incidents/none");
+    expect((await screen.findByRole("alert")).textContent).toContain("There is no such incident.");
+  });
+});
+
+describe("the incident page", () => {
+  test("one suspect is open, another opens by its address", async () => {
+    const { user } = open(`/incidents/${LIVE_ID}`);
+    await user.click(await screen.findByText(/^More connections in use, but/));
+    await waitFor(() => expect(window.location.search).toContain("suspect=database"));
+    await screen.findByText("checkout reads orders; payment does not.");
+  });
+
+  test("rejecting asks for a reason; approving sends the hash that was shown", async () => {
+    const { user } = open(`/incidents/${LIVE_ID}`);
+    await user.click(await screen.findByRole("button", { name: strings.remedy.reject }));
+    expect(screen.getByLabelText(strings.remedy.rejectReason)).toBeDefined();
+    await user.click(screen.getByRole("button", { name: strings.model.cancel }));
+    await user.click(screen.getByRole("button", { name: strings.remedy.approve }));
+    const card = screen.getByRole("article", { name: "Roll back the last deploy of payment" });
+    await within(card).findByText(strings.states.approved);
+  });
+
+  test("a note lands on the timeline", async () => {
+    const { user } = open(`/incidents/${LIVE_ID}`);
+    await user.type(await screen.findByLabelText(strings.incident.noteLabel), "Called the bank.{Enter}");
+    await screen.findByText("Called the bank.");
+  });
+});
+
+test("a wrong secret keeps the form and says why", async () => {
+  const { user } = open("/login");
+  await user.type(await screen.findByLabelText(strings.login.secret), "wrong");
+  await user.click(screen.getByRole("button", { name: strings.login.submit }));
+  expect((await screen.findByRole("alert")).textContent).toContain("Name or secret is wrong.");
+});
+
+test("who is not signed in comes to the login and back", async () => {
+  await fetch("/api/v1/session", { method: "DELETE" });
+  const { user } = open("/models/recommendation");
+  await user.type(await screen.findByLabelText(strings.login.secret), "right{Enter}");
+  await screen.findByRole("heading", { level: 1, name: "recommendation" });
+});
+
+test("a fault can be switched on and off", async () => {
+  const { user } = open("/demo");
+  await user.click(await screen.findByRole("button", { name: "Break: Memory leak" }));
+  await user.click(await screen.findByRole("button", { name: "Stop: Memory leak" }));
+  await screen.findByRole("button", { name: "Break: Memory leak" });
+});
+
+test("a new token's secret is shown once", async () => {
+  const { user } = open("/settings");
+  await user.type(await screen.findByLabelText(strings.settings.tokenName), "collector");
+  await user.click(screen.getByRole("button", { name: strings.settings.create }));
+  expect((await screen.findByText(/^tf_/)).textContent).toHaveLength(43);
+});
