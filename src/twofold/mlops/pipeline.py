@@ -80,9 +80,9 @@ def register_projects(ledger: Ledger, root: Path, *, tenant: str = DEFAULT_TENAN
 class Pipeline:
     """Trains projects. `run` is the workflow function.
 
-    Its arguments are JSON: `project` (id), `tenant`, and where wanted
-    `seed`, `parameters`, `release` (true: to shadow if the gates
-    passed), `approver` (who asked for it). It answers `{run, state, error, dataset, version, gates_passed, release}`.
+    Its arguments are JSON: `project` (id), `tenant`, and where wanted `seed`, `parameters`, `approver` (who asked
+    for it) and `release` (true: to shadow if the gates passed; a shadow answers nobody). It answers `{run, state,
+    error, dataset, version, gates_passed, release}`.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Pipeline:
         )
         context.step("track", lambda: self._track(run_id, version, tenant), idempotent=True, timeout_s=120)
         release = ""
-        if arguments.get("release") and passed:
+        if arguments.get("release") and arguments.get("approver") and passed:
             release = context.step("release", lambda: self._release(arguments, version, tenant), idempotent=True)
         return _answer(run_id, dataset=dataset["id"], version=version, gates_passed=passed, release=release)
 
@@ -149,7 +149,8 @@ class Pipeline:
         try:
             version = self._taken(definition, tenant)
         except InputError as error:
-            self._ledger.put(_refused(definition, run_id, self._now(), error.message, tenant))
+            requester = str(arguments.get("approver", ""))
+            self._ledger.put(_refused(definition, run_id, self._now(), error.message, requester, tenant))
             return {"id": "", "error": error.message}
         known = self._ledger.find(DatasetVersion, tenant=tenant, where={"id": version.id}, limit=1)
         if not known:
@@ -181,6 +182,7 @@ class Pipeline:
                 started=self._now(),
                 seed=arguments.get("seed"),
                 parameters=arguments.get("parameters") or {},
+                requester=str(arguments.get("approver", "")),
                 tenant=tenant,
             )
             self._ledger.put(order.record())
@@ -242,7 +244,7 @@ def _candidate(loaded: Mapping[str, Any]) -> Candidate:
     return Candidate(**{**loaded, **fields, "kind": ModelKind(loaded["kind"])})
 
 
-def _refused(definition: Definition, run_id: str, now: datetime, error: str, tenant: str) -> Run:
+def _refused(definition: Definition, run_id: str, now: datetime, error: str, requester: str, tenant: str) -> Run:
     return Run(
         id=run_id,
         project=definition.name,
@@ -251,5 +253,6 @@ def _refused(definition: Definition, run_id: str, now: datetime, error: str, ten
         started=now,
         ended=now,
         error=error,
+        requester=requester,
         tenant=tenant,
     )

@@ -47,11 +47,31 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutStep:
-    """One step on the way to live."""
+    """One step on the way to live.
+
+    Attributes:
+        weight: Share of traffic, of a canary.
+        requests: How many it must have answered before it is judged; 0 for the default.
+    """
 
     stage: ReleaseStage
     weight: float
     requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monitors:
+    """Bounds past which a canary is taken back; live versions are watched by the detectors.
+
+    Attributes:
+        output_psi: Drift of an output against the training data.
+        error_ratio: Failed requests above live's own share.
+        latency_ratio: p95 against live's.
+    """
+
+    output_psi: float = 0.25
+    error_ratio: float = 0.01
+    latency_ratio: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +83,6 @@ class Definition:
         label: Column of the data that holds the truth; empty where metrics come from `evaluate`.
         holdout: Share of rows that training never sees and gates judge on.
         gates: Gate declarations, each with its `gate` word; the gate stage reads them.
-        monitors: Monitor declarations by name.
     """
 
     name: str
@@ -81,7 +100,7 @@ class Definition:
     holdout: float = 0.25
     gates: tuple[Mapping[str, Any], ...] = ()
     rollout: tuple[RolloutStep, ...] = ()
-    monitors: Mapping[str, Any] = field(default_factory=dict)
+    monitors: Monitors = field(default_factory=Monitors)
 
     def record(self, tenant: str = DEFAULT_TENANT) -> Project:
         """The project as the ledger keeps it."""
@@ -166,7 +185,7 @@ class _Reader:
             holdout=self._share("holdout", 0.25),
             gates=self._gates(),
             rollout=tuple(self._step(entry) for entry in self._list("rollout")),
-            monitors=self._mapping("monitors"),
+            monitors=self._monitors(),
         )
 
     def _wrong(self, key: str, what: str, allowed: str) -> ConfigError:
@@ -248,6 +267,14 @@ class _Reader:
             if not isinstance(entry.get("gate"), str):
                 raise self._wrong("gates", f"has an entry without `gate`: {entry!r}", "say which gate")
         return tuple(entries)
+
+    def _monitors(self) -> Monitors:
+        entries = self._mapping("monitors")
+        known = Monitors.__slots__
+        for name, value in entries.items():
+            if name not in known or not isinstance(value, int | float) or value <= 0:
+                raise self._wrong("monitors", f"has a bad entry {name}", f"give numbers above 0 for {', '.join(known)}")
+        return Monitors(**{name: float(value) for name, value in entries.items()})
 
     def _step(self, entry: dict[str, Any]) -> RolloutStep:
         known = {stage.value: stage for stage in (ReleaseStage.SHADOW, ReleaseStage.CANARY, ReleaseStage.LIVE)}

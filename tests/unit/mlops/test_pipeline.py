@@ -61,6 +61,7 @@ def test_a_project_goes_to_shadow_and_everything_is_recorded(pipeline: Pipeline,
     run = ledger.get(Run, "run-1", tenant="main")
     dataset = ledger.get(DatasetVersion, answer["dataset"], tenant="main")
     assert run.state is RunState.SUCCEEDED
+    assert run.requester == "ann"
     assert (run.seed, run.parameters) == (42, {"strength": "0.5"})
     assert run.ended
     assert run.ended > run.started

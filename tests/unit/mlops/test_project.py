@@ -21,6 +21,7 @@ def test_the_demo_project_is_valid_and_short() -> None:
         "price", "discount", "rating", "popularity", "basket_value", "hour",
     ]  # fmt: skip
     assert [step.stage for step in definition.rollout] == [ReleaseStage.SHADOW, ReleaseStage.CANARY, ReleaseStage.LIVE]
+    assert definition.monitors.latency_ratio == 2.0
     assert len((DEMO / "project.py").read_text().splitlines()) <= 40
 
 
@@ -56,6 +57,8 @@ def test_source_files_leave_out_data_hidden_files_and_byte_code(project: Path) -
         ("owner: 7", "owner"),
         ("parameters: 7", "parameters"),
         ("gates: 7", "gates"),
+        ("monitors: {fame: 1}", "monitors"),
+        ("monitors: {output_psi: 0}", "monitors"),
     ],
 )
 def test_a_wrong_value_stops_with_its_key(project: Path, line: str, named: str) -> None:

@@ -75,14 +75,15 @@ class Models:
         self._blobs = blobs
         self._tenant = tenant
         self._after = -1
+        self._tried = False
         self._waiting: set[str] = set()
         self._routes: dict[str, Route] = {}
         self.failures: dict[str, str] = {}
 
     @property
     def ready(self) -> bool:
-        """Whether the ledger has been read once."""
-        return self._after >= 0
+        """Whether every model that was ever released has been tried once."""
+        return self._tried
 
     def names(self) -> list[str]:
         """Models with a loaded version."""
@@ -115,12 +116,13 @@ class Models:
         Raises:
             Unavailable: The ledger does not answer; nothing changed.
         """
-        if self.ready:
+        if self._after >= 0:
             self._look()
         else:
             self._look_first()
         waiting, self._waiting = self._waiting, set()
         swapped = [self._load(model) for model in sorted(waiting)]
+        self._tried = True
         return any(swapped)
 
     def _look_first(self) -> None:

@@ -45,6 +45,7 @@ class Order:
     started: datetime
     seed: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    requester: str = ""
     tenant: str = DEFAULT_TENANT
 
     def record(self) -> Run:
@@ -60,6 +61,7 @@ class Order:
             code_sha256=code_sha256(definition.folder, definition.files()),
             seed=definition.seed if self.seed is None else self.seed,
             parameters={name: _text(value) for name, value in sorted(self.chosen().items())},
+            requester=self.requester,
             tenant=self.tenant,
         )
 
