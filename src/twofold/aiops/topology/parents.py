@@ -147,6 +147,8 @@ def _count(spans: pa.RecordBatch, parent: Rows, child: Rows) -> list[Call]:
             "end_ns": children.column("end_ns"),
         }
     ).filter(pc.and_(direct, pc.not_equal(parents.column("entity"), children.column("entity"))))
-    counted = table.group_by(["caller", "callee", "peer", "queued"]).aggregate([("end_ns", "count"), ("end_ns", "max")])
+    counted = table.group_by(["caller", "callee", "peer", "queued"], use_threads=False).aggregate(
+        [("end_ns", "count"), ("end_ns", "max")]
+    )
     rows = counted.select(["caller", "callee", "peer", "queued", "end_ns_count", "end_ns_max"]).to_pylist()
     return sorted(Call(*row.values()) for row in rows)

@@ -40,7 +40,9 @@ SCHEMAS: Final = {
 
 _PREFIX: Final = struct.Struct("<4sII")
 _BODY: Final = struct.Struct("<BBBBHIq")
-_LZ4: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+# Without threads: handing a buffer to a pool costs more than (de)compressing it, and far more on a busy machine.
+_LZ4: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+_READ: Final = pa.ipc.IpcReadOptions(use_threads=False)
 SMALLEST: Final = _PREFIX.size + _BODY.size
 """Bytes of a frame without tenant and payload."""
 
@@ -114,7 +116,7 @@ def decode_payload(frame: Frame) -> pa.RecordBatch:
     if schema is None:
         raise Corrupt(f"a frame of kind {frame.kind.name} holds no columns", kind=frame.kind.name)
     try:
-        with pa.ipc.open_stream(frame.payload) as reader:
+        with pa.ipc.open_stream(frame.payload, options=_READ) as reader:
             if not reader.schema.equals(schema):
                 raise Corrupt(
                     f"a {frame.kind.name} frame has the columns {reader.schema.names}, must have {schema.names}",
