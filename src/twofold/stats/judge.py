@@ -72,7 +72,7 @@ def _follow(s: Any, y: float, dt_s: float, p: Any) -> None:  # pragma: no cover 
     """Learn the reference level of findings."""
     w = weight(dt_s, max(p.level_s, p.level_points * s.period_s), s.count)
     away = y - s.level
-    limit = 1.5 * p.clip * (s.level_spread + TINY)
+    limit = 1.5 * p.clip * (s.level_spread + 0.5 * s.step_long + TINY)
     s.run_level = min(s.run_level + 1.0, 200.0) if abs(away) > limit else max(s.run_level - 2.0, 0.0)
     s.level += w * clip(away, limit * (1.0 + 0.25 * max(s.run_level - RUN, 0.0)))
     s.level_spread += w * (min(abs(away), 2.0 * limit) - s.level_spread)
@@ -101,6 +101,7 @@ def settle(s: Any) -> None:  # pragma: no cover - compiled
     s.bits = 0
     s.back = 0
     s.side = 0
+    s.held = 0.0
     s.worst_score = 0.0
     s.worst_effect = 0.0
 
@@ -117,6 +118,7 @@ def _candidate(
             settle(s)
             s.leave_ns = time_ns
             s.side = side
+            s.held = 1.0
         s.back = 0
     else:
         s.back = min(s.back + 1, 1000)
@@ -166,6 +168,7 @@ def judge(
     away = y - expected
     margin = max(s.least, s.share * abs(expected + s.zero))
     s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (away - s.recent)
+    s.held += 1.0
     if s.opened_ns:
         return int(_ongoing(s, y, expected, margin, score, time_ns, p))
     exceeds = _exceeds(s, y, away, margin, score, quantum, p)

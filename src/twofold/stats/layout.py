@@ -65,6 +65,7 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("run_level", "f4"),
             ("recent", "f4"),  # deviation from the expected value, over a few samples
             ("judged", "f4"),  # samples in the histograms
+            ("held", "f4"),  # samples since the onset
             ("worst_score", "f4"),
             ("worst_value", "f8"),
             ("worst_expected", "f8"),
@@ -111,6 +112,7 @@ PARAMS: Final = np.dtype(
             "season_after_s",
             "tail_cap",
             "tail_prior",
+            "size_weight",
             "shift_points",
             "warm_points",
             "warm_s",

@@ -6,7 +6,7 @@ a series is and what a finding says stands with the detector.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ from twofold.stats.layout import (
     RESET,
 )
 from twofold.stats.score import score, season_at, start
+
+STILL: Final = 1e-5  # share of the value below which a step is rounding, not movement
 
 
 @part
@@ -118,7 +120,7 @@ def learn(
         value: Value of each sample.
         params: One record of `PARAMS`, as an array.
         begin: First sample to take.
-        scores: Out: -log10 of the tail probability; left as it is where nothing was judged.
+        scores: Out: rank of the sample among those of all series, powers of ten; left as it is where not judged.
         events: Out: openings and closings, `EVENT`.
         outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`; added to.
 
@@ -148,13 +150,13 @@ def learn(
         expected = float(s.slow + season) if s.seasonal else float(s.level)
         step = abs(y - s.previous)
         quantum = float(s.quantum)
-        scores[i] = score(s, y, season, place, bins, dt_s, p)
-        what = judge(s, y, expected, scores[i], quantum, dt_s, time_ns[i], p)
+        probable, scores[i] = score(s, y, season, place, bins, dt_s, p)
+        what = judge(s, y, expected, probable, quantum, dt_s, time_ns[i], p)
         if what:
             _write(s, at[i], what, time_ns[i], x, events[written])
             written += 1
             _end(s, what)
-        if step > 0.0 and (quantum == 0.0 or step < quantum) and not s.opened_ns:
+        if step > STILL * abs(x) and (quantum == 0.0 or step < quantum) and not s.opened_ns:
             s.quantum = step
         s.count += 1
     return len(at), written

@@ -17,9 +17,10 @@ import numpy as np
 
 from twofold.stats.jit import part
 from twofold.stats.layout import DAY_S, HEAD, NS, TAIL_BINS, TINY
-from twofold.stats.tails import bin_of, tail
+from twofold.stats.tails import above, bin_of, tail
 
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
+STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a constant stretch
 FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
 LN10: Final = math.log(10.0)
 
@@ -86,7 +87,7 @@ def _learn_season(
 @part
 def _shock(
     s: Any, y: float, season: float, dt_s: float, base: float, tiny: float, p: Any
-) -> float:  # pragma: no cover - compiled
+) -> tuple[float, float]:  # pragma: no cover - compiled
     from_fast = y - s.fast
     from_rest = y - season - s.fast_rest
     trust_fast = 1.0 / (s.fast_error * s.fast_error + tiny * tiny)
@@ -96,7 +97,7 @@ def _shock(
 
     fast_w = weight(dt_s, max(p.fast_s, p.fast_points * s.period_s), s.count)
     scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
-    limit = p.clip * (s.shock + tiny)
+    limit = p.clip * (s.shock + STEP_SHARE * s.step_long + tiny)
     s.run_shock = min(s.run_shock + 1.0, 200.0) if abs(shock) > limit else max(s.run_shock - 4.0, 0.0)
     loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0.0))
     s.fast += fast_w * clip(from_fast, loose)
@@ -104,7 +105,7 @@ def _shock(
     s.fast_error += scale_w * (min(abs(from_fast), limit) - s.fast_error)
     s.rest_error += scale_w * (min(abs(from_rest), limit) - s.rest_error)
     s.shock += scale_w * (min(abs(shock), 2.0 * limit) - s.shock)
-    return float(u)
+    return u, shock
 
 
 @part
@@ -116,7 +117,7 @@ def _shift(
     u = abs(s.drift) / (s.shift + base)
 
     scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
-    limit = p.clip * (s.shift + tiny)
+    limit = p.clip * (s.shift + STEP_SHARE * s.step_long + tiny)
     bounded = clip(from_slow, limit)
     s.slow += weight(dt_s, p.slow_s, s.count) * bounded
     _learn_season(s, place, bins, bounded, dt_s, p)
@@ -146,33 +147,51 @@ def _swing(s: Any, y: float, dt_s: float, tiny: float, p: Any) -> float:  # prag
 
 
 @part
+def _age(s: Any, cap: float) -> None:  # pragma: no cover - compiled
+    """Halve the histograms when they hold more than `cap` samples."""
+    if s.judged > cap:
+        for j in range(TAIL_BINS):
+            for channel in range(3):
+                s.tails[channel, j] >>= 1
+        s.judged *= 0.5
+
+
+@part
 def score(
     s: Any, y: float, season: float, place: float, bins: int, dt_s: float, p: Any
-) -> float:  # pragma: no cover - compiled
-    """-log10 of the joint tail probability of the three channels, taken as independent. Learns the sample.
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """How improbable the sample is, and how it ranks among samples of all series, in powers of ten. Learns it.
 
-    The product of three uniform probabilities is at most e^-t with probability e^-t (1 + t + t^2 / 2).
+    Probability: of the least probable of shock and shift, doubled for having two chances. They and the swing
+    are far from independent, so their product would claim too much. The samples of the present stay out of
+    band are no part of the past that they are judged by.
+
+    Rank: the product all the same, as Fisher's statistic with its own tail (e^-t (1 + t + t^2 / 2) for three), divided
+    by the size of the shock against the usual spread: past what a series has shown, a histogram cannot tell
+    ten usual sizes from a hundred.
 
     `y` is the value less the row's `zero`, `season` is `season_at` this time of day, which is at `place` (in
     bins), `dt_s` the time since the sample before.
     """
     tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
     base = 0.02 * s.spread + tiny
-    u_shock = _shock(s, y, season, dt_s, base, tiny, p)
+    spread = s.spread + s.shock + tiny
+    u_shock, shock = _shock(s, y, season, dt_s, base, tiny, p)
     u_shift = _shift(s, y, season, place, bins, dt_s, base, tiny, p)
     u_swing = _swing(s, y, dt_s, tiny, p)
-    t = -math.log(
-        tail(s.tails[0], s.judged, u_shock, p.tail_prior)
-        * tail(s.tails[1], s.judged, u_shift, p.tail_prior)
-        * tail(s.tails[2], s.judged, u_swing, p.tail_prior)
-    )
+    shocks, shifts, swings = above(s.tails[0], u_shock), above(s.tails[1], u_shift), above(s.tails[2], u_swing)
+    others = max(s.judged - s.held, 0.0)
+    p_shock = tail(max(shocks - s.held, 0.0), others, u_shock, p.tail_prior)
+    p_shift = tail(max(shifts - s.held, 0.0), others, u_shift, p.tail_prior)
+    probable = -math.log10(min(2.0 * min(p_shock, p_shift), 1.0))
+    p_shock = tail(shocks, s.judged, u_shock, p.tail_prior)
+    p_shift = tail(shifts, s.judged, u_shift, p.tail_prior)
+    p_swing = tail(swings, s.judged, u_swing, p.tail_prior)
     s.tails[0, bin_of(u_shock)] += 1
     s.tails[1, bin_of(u_shift)] += 1
     s.tails[2, bin_of(u_swing)] += 1
     s.judged += 1.0
-    if s.judged > p.tail_cap:
-        for j in range(TAIL_BINS):
-            for channel in range(3):
-                s.tails[channel, j] >>= 1
-        s.judged *= 0.5
-    return (t - math.log(1.0 + t + 0.5 * t * t)) / LN10
+    _age(s, p.tail_cap)
+    t = -math.log(p_shock * p_shift * p_swing)
+    size = math.log(1.0 + abs(shock) / spread)
+    return probable, (t - math.log(1.0 + t + 0.5 * t * t) + p.size_weight * size) / LN10

@@ -24,18 +24,23 @@ def bin_of(u: float) -> int:  # pragma: no cover - compiled
 
 
 @part
-def tail(counts: npt.NDArray[np.uint16], total: float, u: float, prior: float) -> float:  # pragma: no cover - compiled
-    """Probability of a size of at least `u`, never 0.
-
-    Inside a bin by linear share. What was not seen yet follows a power law of exponent 4, which counts as
-    `prior` samples: a young series can be surprised, but not by much.
-    """
+def above(counts: npt.NDArray[np.uint16], u: float) -> float:  # pragma: no cover - compiled
+    """Past sizes of at least `u`; inside its bin by linear share."""
     k = bin_of(u)
-    above = 0.0
+    found = 0.0
     for j in range(k + 1, TAIL_BINS):
-        above += counts[j]
+        found += counts[j]
     low = 0.0 if k == 0 else SMALLEST * math.exp((k - 1) * WIDTH)
     high = SMALLEST * math.exp(k * WIDTH)
     share = (high - u) / (high - low) if k < TAIL_BINS - 1 else high / max(u, high)
-    above += counts[k] * min(max(share, 0.0), 1.0)
-    return float((above + prior * (1.0 + u / 2.0) ** -4) / (total + prior))
+    return float(found + counts[k] * min(max(share, 0.0), 1.0))
+
+
+@part
+def tail(larger: float, total: float, u: float, prior: float) -> float:  # pragma: no cover - compiled
+    """Probability of a size of at least `u` when `larger` of `total` past ones were, never 0.
+
+    What was not seen yet follows a power law of exponent 4, which counts as `prior` samples: a young
+    series can be surprised, but not by much.
+    """
+    return float((larger + prior * (1.0 + u / 2.0) ** -4) / (total + prior))

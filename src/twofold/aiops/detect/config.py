@@ -41,6 +41,7 @@ class PanelConfig:
         season_bins: Bins of the daily season.
         tail_cap: Samples after which histograms of tails are halved.
         tail_prior: Weight of the power law that stands for what was not seen yet, in samples.
+        size_weight: How much of a sample's size counts beside its probability, as an exponent.
         shift_points: Samples after which a lasting shift becomes the slow level.
     """
 
@@ -58,7 +59,7 @@ class PanelConfig:
     series_silent_s: float = 3600.0
     resume_s: float = 20.0
     fast_s: float = 120.0
-    fast_points: int = 20
+    fast_points: int = 15
     smooth_s: float = 30.0
     smooth_points: int = 10
     slow_s: float = 172_800.0
@@ -66,11 +67,12 @@ class PanelConfig:
     level_points: int = 60
     scale_points: int = 3000
     clip: float = 3.0
-    season_rate: float = 0.25
+    season_rate: float = 0.1
     season_after_s: float = 43_200.0
-    season_bins: int = 24
+    season_bins: int = 48
     tail_cap: int = 20_000
     tail_prior: float = 10.0
+    size_weight: float = 1.0
     shift_points: int = 120
 
     def __post_init__(self) -> None:
@@ -100,7 +102,7 @@ class PanelConfig:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> PanelConfig:
-        """Inverse of `to_json`; what is left out has its default. Raises `ConfigError` for unknown keys or bad values."""
+        """Inverse of `to_json`; what is left out has its default. Raises `ConfigError` for unknown keys, bad values."""
         try:
             given: Any = json.loads(text)
         except ValueError as error:

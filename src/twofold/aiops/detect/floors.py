@@ -40,7 +40,7 @@ _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.LATENCY, "us"): Floor(5_000.0, 0.25),
     (Signal.LATENCY, "ns"): Floor(5e6, 0.25),
     (Signal.LATENCY, ""): Floor(0.0, 0.25),
-    (Signal.ERRORS, "1"): Floor(0.02, 0.5),
+    (Signal.ERRORS, "1"): Floor(0.03, 0.5),
     (Signal.ERRORS, ""): Floor(0.2, 0.5),
     (Signal.TRAFFIC, ""): Floor(0.5, 0.35),
     (Signal.DRIFT, ""): Floor(0.1, 0.5),
@@ -59,18 +59,19 @@ _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.NETWORK, ""): Floor(0.0, 1.0),
     (Signal.OTHER, ""): Floor(0.0, 0.3),
 }
-_LONG_TAIL: Final = Floor(0.010, 0.5)  # p99 of a few requests is their maximum
+# A high quantile of a few requests is their maximum.
+_LONG_TAILS: Final = {"span.duration.p95": Floor(0.010, 0.4), "span.duration.p99": Floor(0.020, 0.75)}
 _MEAN_PREDICTION: Final = Floor(0.0, 0.15)
 
 
 def floor_of(series: Series) -> Floor:
     """The floor of a series' values, or of its rate per second for counters.
 
-    >>> floor_of(Series(sid=1, metric="span.duration.p95", unit="s"))
+    >>> floor_of(Series(sid=1, metric="span.duration.p50", unit="s"))
     Floor(least=0.005, share=0.25)
     """
-    if series.metric == "span.duration.p99":
-        return _LONG_TAIL
+    if series.metric in _LONG_TAILS:
+        return _LONG_TAILS[series.metric]
     if series.metric.endswith("prediction.mean"):
         return _MEAN_PREDICTION
     signal, unit = signal_of(series.metric), series.unit

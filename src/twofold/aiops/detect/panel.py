@@ -109,7 +109,7 @@ class Panel:
         return made
 
     def score(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """Score and learn, without findings: -log10 of each sample's tail probability, 0 where none was judged."""
+        """Score and learn, without findings: the rank of each sample among those of all series, 0 where not judged."""
         return self._learn(samples)[0]
 
     def _learn(self, samples: Samples) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:

@@ -89,7 +89,8 @@ class Table:
         Samples of a batch are taken in the order of time; one that is older than its series' newest is late.
 
         Returns:
-            Scores in the order given, 0 where nothing was judged; openings and closings in the order of time.
+            Ranks (see `stats.score`) in the order given, 0 where nothing was judged, and openings and
+            closings in the order of time.
         """
         order = None
         if len(time_ns) > 1 and not (time_ns[1:] >= time_ns[:-1]).all():

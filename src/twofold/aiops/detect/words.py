@@ -27,6 +27,7 @@ _IDENTITY: Final = frozenset(
 )
 _BYTES: Final = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
 _SECONDS: Final = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (0.0, "us", 1e6))
+_NOTHING: Final = 1e-3
 _TINY, _HUGE, _THREE_DIGITS = 1e-4, 1e6, 1e3
 _RATIO_LEAST: Final = 0.05  # below this share of the value, an expected value is next to nothing: no ratio
 
@@ -117,7 +118,7 @@ def left_band(series: Series, value: float, expected: float, onset: datetime) ->
     if expected and abs(expected) > _RATIO_LEAST * abs(value) and value / expected > 0:
         against = f"{_digits(value / expected)} x its expected {quantity(expected, unit)}"
     else:
-        against = f"expected {quantity(expected, unit)}"
+        against = f"expected {quantity(expected if abs(expected) > _NOTHING * abs(value) else 0.0, unit)}"
     return f"{series.metric} of {who(series)} is {quantity(value, unit)}, {against}, since {onset:%H:%M:%S}"
 
 
