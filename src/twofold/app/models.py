@@ -36,7 +36,8 @@ class ModelProcess:
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
         """Put the version that was live before back."""
-        return self._releases.rollback(model, approver=actor, reason=reason, tenant=tenant)
+        live = self._releases.live(model, tenant=tenant)  # named, so that a call sent twice takes one version back
+        return self._releases.rollback(model, version=live, approver=actor, reason=reason, tenant=tenant)
 
     def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:
         """Ask the worker for a run; its id is the workflow's."""

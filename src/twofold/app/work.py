@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from twofold.aiops.respond import execute, notices
@@ -21,12 +22,14 @@ from twofold.app.remedies import remedies
 from twofold.config import Config
 from twofold.errors import NotFound, TwofoldError
 from twofold.flow.outgoing import Outgoing
-from twofold.flow.watch import Watch
+from twofold.flow.watch import Follower, Watch
 from twofold.flow.workflow import Workflows
 from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
 from twofold.joints.labels import snapshot_verdicts
 from twofold.mlops import pipeline
+from twofold.mlops.registry.projection import Projection
 from twofold.mlops.registry.tracking import MlflowTracking
+from twofold.mlops.release.canaries import Canaries
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
 from twofold.records.model import Run, RunState
@@ -41,7 +44,7 @@ log = logging.getLogger("twofold.worker")
 
 _NICE: Final = 10
 _COMPACT_S: Final = 300.0
-_CURSOR: Final = "cursors/worker"
+_CANARY_S: Final = 10.0
 
 
 class Worker:
@@ -63,9 +66,8 @@ class Worker:
         outgoing = Outgoing(trusted=[channel.url for channel in channels], config=config.respond.outgoing)
         base_url = f"http://{config.http.host}:{config.http.port}"
         self.notices = Notices(channels, outgoing, base_url=base_url, config=config.respond.notices)
-        training = pipeline.Pipeline(
-            self.ledger, self.blobs, history=self.history, tracking=MlflowTracking.on_disk(home)
-        )
+        tracking = MlflowTracking.on_disk(home)
+        training = pipeline.Pipeline(self.ledger, self.blobs, history=self.history, tracking=tracking)
         self.workflows.register(execute.NAME, executor.run)
         self.workflows.register(notices.NAME, self.notices.run)
         self.workflows.register(pipeline.NAME, training.run)
@@ -73,12 +75,11 @@ class Worker:
             _, wrong = pipeline.register_projects(self.ledger, folder)
             for reason in wrong:
                 log.warning("a project is left out: %s", reason)
-        self.watch = Watch(
-            self.ledger,
-            [self.follow],
-            after=int(self.blobs.get(_CURSOR)) if self.blobs.exists(_CURSOR) else 0,
-            save=lambda seq: self.blobs.put(_CURSOR, str(seq).encode()),
-        )
+        self.canaries = Canaries(self.ledger, self.history)
+        self.watches = [
+            self._watch("worker", self.follow),
+            self._watch("projection", Projection(self.ledger, tracking).follow),  # slow, so it waits for nobody
+        ]
 
     def follow(self, changes: Sequence[Change]) -> None:
         """Start what these writes ask for; all starts are idempotent by id."""
@@ -95,19 +96,28 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
         self.workflows.launch()
-        self.watch.start()
-        while not stop.wait(_COMPACT_S):
-            try:
-                removed = self.history.compact()
-            except TwofoldError:
-                log.exception("compaction failed and is tried again in %s s", _COMPACT_S)
-            else:
-                if removed:
-                    log.info("compaction removed %d files", removed)
-        self.watch.stop()
+        for watch in self.watches:
+            watch.start()
+        compact_at = time.monotonic() + _COMPACT_S
+        while not stop.wait(_CANARY_S):
+            _patiently("canaries", self.canaries.check)
+            if time.monotonic() >= compact_at:
+                compact_at = time.monotonic() + _COMPACT_S
+                _patiently("compaction", self.history.compact)
+        for watch in self.watches:
+            watch.stop()
         self.workflows.close()
         self.history.close()
         self.ledger.close()
+
+    def _watch(self, name: str, follower: Follower) -> Watch:
+        cursor = f"cursors/{name}"
+        return Watch(
+            self.ledger,
+            [follower],
+            after=int(self.blobs.get(cursor)) if self.blobs.exists(cursor) else 0,
+            save=lambda seq: self.blobs.put(cursor, str(seq).encode()),
+        )
 
     def _execution(self, execution: Execution) -> None:
         if execution.dry_run:
@@ -150,6 +160,14 @@ def _with_parent(stop: threading.Event) -> None:
     while os.read(0, 1024):  # not the buffered reader: it would hold its lock when the interpreter ends
         pass
     stop.set()
+
+
+def _patiently(what: str, work: Callable[[], object]) -> None:
+    """Chores that are tried again at the next round."""
+    try:
+        work()
+    except TwofoldError:
+        log.exception("%s failed and is tried again later", what)
 
 
 def _auditor(ledger: Ledger) -> execute.Audit:

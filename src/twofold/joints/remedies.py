@@ -9,6 +9,7 @@ from typing import Any
 
 from twofold.errors import InputError, NotFound
 from twofold.mlops.release.releases import Releases
+from twofold.mlops.traffic import fold
 from twofold.records.entity import DEFAULT_TENANT, EntityKind, entity_id
 from twofold.records.model import ModelKind, Project, ReleaseStage, Run, RunState
 from twofold.store.ledger import Ledger
@@ -53,7 +54,12 @@ class RollbackModel:
         """Append the rollback to the release ledger; the data plane follows within a second."""
         model = _model(arguments)
         release = self._releases.rollback(
-            model, approver=self._approver, reason=f"runbook {key}", evidence=(key,), tenant=self._tenant
+            model,
+            version=self._releases.live(model, tenant=self._tenant),
+            approver=self._approver,
+            reason=f"runbook {key}",
+            evidence=(key,),
+            tenant=self._tenant,
         )
         return f"{model} {release.version} rolled back, {release.previous} answers"
 
@@ -63,8 +69,7 @@ class RollbackModel:
         return bool(history) and history[-1].stage is ReleaseStage.ROLLED_BACK
 
     def _back(self, model: str) -> str:
-        lives = [r for r in self._releases.history(model, tenant=self._tenant) if r.stage is ReleaseStage.LIVE]
-        return lives[-1].previous if lives else ""
+        return fold(self._releases.history(model, tenant=self._tenant)).previous
 
 
 class RetrainModel:
