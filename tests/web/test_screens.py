@@ -32,6 +32,7 @@ _EVERYWHERE: Final = pytest.mark.parametrize(
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, mock_ui: str) -> Iterator[Page]:
     """A page, light and wide unless the test asks, that fails the test when its console complains."""
+    scheme: Literal["light", "dark"]
     scheme, size = getattr(request, "param", ("light", "wide"))
     width, height = _SIZES[size]
     context = browser.new_context(

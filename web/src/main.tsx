@@ -1,13 +1,13 @@
 import "./ui/fonts.css";
 import "./ui/mantine.css";
 import "./ui/tokens.css";
+import { mount } from "./app/mount";
 
 async function start(): Promise<void> {
   if (import.meta.env.MODE === "mock") {
     const { install } = await import("./mock/install");
     install();
   }
-  const { mount } = await import("./app/mount");
   mount();
 }
 

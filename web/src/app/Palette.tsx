@@ -1,4 +1,4 @@
-import { Spotlight, type SpotlightActionGroupData } from "@mantine/spotlight";
+import { createSpotlight, Spotlight, type SpotlightActionGroupData } from "@mantine/spotlight";
 import "@mantine/spotlight/styles.css";
 import { IconSearch } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
@@ -7,8 +7,13 @@ import { queries } from "../api/queries";
 import { strings } from "../strings";
 import { formatMoment } from "../ui/format";
 
+const [store, palette] = createSpotlight();
+
+/** Open it; it may be mounted before or after. */
+export const openPalette = palette.open;
+
 /** Jump to any page, incident or model by a few letters. */
-export default function Palette({ close }: { close: () => void }) {
+export default function Palette() {
   const navigate = useNavigate();
   const incidents = useInfiniteQuery(queries.incidents({})).data?.pages.flatMap((page) => page.items) ?? [];
   const models = useQuery(queries.models()).data?.items ?? [];
@@ -51,9 +56,8 @@ export default function Palette({ close }: { close: () => void }) {
   return (
     <Spotlight
       actions={groups}
-      forceOpened
+      store={store}
       shortcut={null}
-      onSpotlightClose={close}
       nothingFound={strings.palette.nothing}
       highlightQuery
       limit={12}

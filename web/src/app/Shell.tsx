@@ -30,7 +30,11 @@ export function Shell() {
   const kill = useQuery(queries.killSwitch()).data;
   // A subscription to something outside React: what effects are for.
   useEffect(() => follow(client), [client]);
-  useHotkeys([["mod+K", () => setPalette(true)]], []);
+  const openPalette = () => {
+    setPalette(true);
+    void import("./Palette").then((loaded) => loaded.openPalette());
+  };
+  useHotkeys([["mod+K", openPalette]], []);
   return (
     <div className={css.shell}>
       <a className={css.skip} href="#main">
@@ -41,7 +45,7 @@ export function Shell() {
           <Logo size={24} />
           <span>{strings.product}</span>
         </Link>
-        <button type="button" className={css.search} onClick={() => setPalette(true)}>
+        <button type="button" className={css.search} onClick={openPalette}>
           <IconSearch size={14} aria-hidden />
           {strings.nav.search}
           <kbd>Ctrl K</kbd>
@@ -65,7 +69,7 @@ export function Shell() {
       </main>
       {palette ? (
         <Suspense>
-          <Palette close={() => setPalette(false)} />
+          <Palette />
         </Suspense>
       ) : null}
     </div>
