@@ -59,7 +59,7 @@ export default function Palette() {
       store={store}
       shortcut={null}
       nothingFound={strings.palette.nothing}
-      highlightQuery
+      overlayProps={{ backgroundOpacity: 0.35, blur: 0 }}
       limit={12}
       scrollable
       maxHeight={420}

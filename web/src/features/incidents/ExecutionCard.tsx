@@ -103,7 +103,7 @@ function Step({ step, execution }: { step: StepRun; execution: Execution }) {
 function People({ execution }: { execution: Execution }) {
   const facts: [string, React.ReactNode][] = [[words.requester, execution.requester]];
   if (execution.approver) facts.push([words.approver, execution.approver]);
-  if (execution.approved_at) facts.push(["", <Clock key="at" time={execution.approved_at} />]);
+  if (execution.approved_at) facts.push([words.approvedAt, <Clock key="at" time={execution.approved_at} />]);
   if (execution.state === "proposed")
     facts.push([words.expires, <Ago key="expires" time={execution.expires} />]);
   return <Facts items={facts} />;

@@ -28,7 +28,11 @@ export function Suspects({ diagnosis, incident, verdicts }: SuspectsProps) {
   const open = asked ?? suspects[0]?.entity;
   return (
     <Panel title={words.suspects} hint={diagnosis ? words.ranker(diagnosis.ranker) : ""} flush>
-      {suspects.length === 0 ? <Empty title={words.undiagnosed}>{words.undiagnosedDetail}</Empty> : null}
+      {suspects.length === 0 ? (
+        <Empty title={words.undiagnosed}>
+          {incident.state === "resolved" ? words.undiagnosedOver : words.undiagnosedDetail}
+        </Empty>
+      ) : null}
       <ol>
         {suspects.map((suspect, index) => (
           <SuspectRow
