@@ -209,10 +209,12 @@ class DeltaHistory:
     def _windows(self, table: Table, rows: pa.Table) -> list[tuple[int, pa.Table]]:
         """Rows by window, each still sorted."""
         span = self._config.window_hours
-        hours = rows[LAYOUTS[table].time].to_numpy() // (HOUR_NS * span) * span
+        times = rows[LAYOUTS[table].time].to_numpy()
+        first, last = (int(at) // (HOUR_NS * span) * span for at in (times.min(), times.max()))
+        if first == last:
+            return [(first, rows)]
+        hours = times // (HOUR_NS * span) * span
         distinct = np.unique(hours)
-        if len(distinct) == 1:
-            return [(int(distinct[0]), rows)]
         own = distinct[-self._config.windows_per_flush :]
         parts = [(int(hour), rows.filter(pa.array(hours == hour))) for hour in own.tolist()]
         if len(own) < len(distinct):

@@ -204,20 +204,28 @@ class DeltaFiles:
     def _open(self) -> deltalake.DeltaTable:
         self._set_torn_aside()
         try:
-            if deltalake.DeltaTable.is_deltatable(str(self._folder)):
-                return deltalake.DeltaTable(str(self._folder))
-            return deltalake.DeltaTable.create(
-                str(self._folder),
-                self._layout.declared(),
-                mode="ignore",
-                partition_by=["tenant", "hour"],
-                configuration=dict(_SETTINGS),
-            )
+            if not deltalake.DeltaTable.is_deltatable(str(self._folder)):
+                self._create()
+            return deltalake.DeltaTable(str(self._folder))
         except DeltaError as error:
             raise Corrupt(
                 f"the log of the table in {self._folder} is unreadable: {error}; restore it from a backup",
                 folder=str(self._folder),
             ) from error
+
+    def _create(self) -> None:
+        try:
+            deltalake.DeltaTable.create(
+                str(self._folder),
+                self._layout.declared(),
+                mode="ignore",
+                partition_by=["tenant", "hour"],
+                configuration=_SETTINGS,
+            )
+        except DeltaError:
+            if not deltalake.DeltaTable.is_deltatable(str(self._folder)):
+                raise
+            log.info("another process made the table in %s first", self._folder)
 
     def _set_torn_aside(self) -> None:
         """The newest entries may be torn by a power cut: nobody was told that they are durable, so they go."""

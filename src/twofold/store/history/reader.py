@@ -51,10 +51,8 @@ class SampleReader:
         if files:
             table = pa.concat_tables([self._scan(files, sids, start_ns, end_ns), table])
         sid, time_ns, value, place = (column.to_numpy() for column in table.columns)
-        index = last_of_each(sid, time_ns, place)
-        if index is not None:
-            sid, time_ns, value = sid[index], time_ns[index], value[index]
-        return pa.table([sid, time_ns, value], schema=SAMPLES)
+        sid, time_ns, index = last_of_each(sid, time_ns, place)
+        return pa.table([sid, time_ns, value if index is None else value.take(index)], schema=SAMPLES)
 
     def close(self) -> None:
         """Release memory."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pyarrow as pa
 from twofold.store.history.layout import Layout
 
 Ints = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
 
 
 def arrange(table: pa.Table, layout: Layout) -> pa.Table:
@@ -16,36 +19,45 @@ def arrange(table: pa.Table, layout: Layout) -> pa.Table:
     schema = layout.stored()
     if layout.order[0] != "sid":
         return table.cast(schema).sort_by([(name, "ascending") for name in layout.order])
-    keep = last_of_each(table["sid"].to_numpy(), table["time_ns"].to_numpy())
-    if keep is None:
+    sid, time_ns, index = last_of_each(table["sid"].to_numpy(), table["time_ns"].to_numpy())
+    if index is None:
         return table.cast(schema)
-    arrays = [pa.array(table[each.name].to_numpy()[keep], each.type) for each in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    rest = [_taken(table[name].to_numpy(), index) for name in schema.names[2:]]
+    return pa.Table.from_arrays([pa.array(each) for each in (sid, time_ns, *rest)], schema=schema)
 
 
-def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> npt.NDArray[np.intp] | None:
-    """Indices that sort by (sid, time_ns) and keep the last row of each pair; None when rows stand so already.
+def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> tuple[Ints, Ints, Index | None]:
+    """Sort by (sid, time_ns) and keep the last row of each pair: both columns so, and the indices of their rows.
 
-    Rows of a series mostly arrive in the order of time, so a stable sort by sid alone is tried first.
-    The last row is the one of the highest place, and of one place the one that comes last here.
+    Without indices when the rows stand so already. The last row is the one of the highest place, and of
+    one place the one that comes last here. Rows of a series mostly arrive in the order of time, so a
+    stable sort by sid alone is tried first.
     """
     if _ordered(sid, time_ns):
-        return None
+        return sid, time_ns, None
     index = np.argsort(sid, kind="stable")
-    by_sid, by_time = sid[index], time_ns[index]
+    by_sid, by_time = sid.take(index), time_ns.take(index)
     same = by_sid[1:] == by_sid[:-1]
     if np.any(same & (by_time[1:] < by_time[:-1])):
         index = np.lexsort((time_ns, sid))
-        by_sid, by_time = sid[index], time_ns[index]
+        by_sid, by_time = sid.take(index), time_ns.take(index)
         same = by_sid[1:] == by_sid[:-1]
     repeated = same & (by_time[1:] == by_time[:-1])
     if np.any(repeated):
         if place is not None:
             index = np.lexsort((place, time_ns, sid))
-        index = index[np.append(~repeated, True)]
-    return index
+        last = np.append(~repeated, True)
+        return by_sid[last], by_time[last], index[last]
+    return by_sid, by_time, index
+
+
+def _taken(values: npt.NDArray[Any], index: Index) -> npt.NDArray[Any]:
+    """Values at the indices; a column of one value, as lanes mostly are, is not gathered."""
+    low, high = values.min(), values.max()
+    return np.full(len(index), low) if low == high else values.take(index)
 
 
 def _ordered(sid: Ints, time_ns: Ints) -> bool:
-    step = sid[1:] > sid[:-1]
-    return bool(np.all(step | ((sid[1:] == sid[:-1]) & (time_ns[1:] > time_ns[:-1]))))
+    if np.any(sid[1:] < sid[:-1]):
+        return False
+    return bool(np.all((sid[1:] > sid[:-1]) | (time_ns[1:] > time_ns[:-1])))

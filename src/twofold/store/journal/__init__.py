@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from twofold.errors import Corrupt
 from twofold.records.frame import Frame, Position
 
 
@@ -31,7 +32,7 @@ class Journal(Protocol):
         """Up to `limit` durable frames at or after `start`, each with the position after it. Empty at the end.
 
         Raises:
-            Corrupt: A frame inside a sealed segment fails its CRC (a torn tail is not corruption).
+            Corrupt: A frame fails its check (a torn tail is not corruption). `after_damage` says where to read on.
         """
         ...
 
@@ -54,6 +55,14 @@ class Journal(Protocol):
     def close(self) -> None:
         """Sync and release files."""
         ...
+
+
+def after_damage(error: Corrupt) -> Position:
+    """Where a reader goes on after `Journal.read` raised. It counts and logs the loss, and the rest is read."""
+    following = error.facts.get("next")
+    if not isinstance(following, Position):
+        raise error
+    return following
 
 
 def batches(journal: Journal, partition: int, start: Position) -> Iterator[tuple[Position, Frame]]:

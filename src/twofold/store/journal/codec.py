@@ -125,8 +125,13 @@ def decode_payload(frame: Frame) -> pa.RecordBatch:
             batches = list(reader)
     except (pa.ArrowException, OSError) as error:
         raise Corrupt(f"the payload of a {frame.kind.name} frame is unreadable: {error}") from error
-    if len(batches) == 1:
-        return batches[0]
+    batch = batches[0] if len(batches) == 1 else _joined(batches, schema)
+    if any(column.null_count for column in batch.columns):
+        raise Corrupt(f"a {frame.kind.name} frame has rows without a value; every column needs one")
+    return batch
+
+
+def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     table = pa.Table.from_batches(batches, schema).unify_dictionaries().combine_chunks()
     found = table.to_batches()
     return found[0] if found else pa.RecordBatch.from_pylist([], schema=schema)

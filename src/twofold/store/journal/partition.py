@@ -174,7 +174,7 @@ class Partition:
             log.error("%s: %d bytes at %d of partition %d are lost", what, after - offset, offset, self._number)
         return Corrupt(
             f"{what}: {after - offset} bytes at offset {offset} of partition {self._number} are set aside in "
-            f"{self._quarantine}; read on from the fact `next`",
+            f"{self._quarantine}; all else can be read",
             partition=self._number,
             segment=segment,
             offset=offset,

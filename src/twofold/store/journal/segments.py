@@ -194,7 +194,7 @@ class SegmentJournal:
         return translate(cause, "append to the journal")
 
     def read(self, partition: int, start: Position, limit: int = 256) -> Sequence[tuple[Position, Frame]]:
-        """See `Journal.read`. The fact `next` of a `Corrupt` error is where to read on."""
+        """See `Journal.read`. Damaged bytes are copied to `quarantine/`, once."""
         return self._partition(partition).read(start, limit)
 
     def wait(self, partition: int, start: Position, timeout_s: float) -> bool:

@@ -14,16 +14,17 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 3
 @given(ROWS)
 def test_the_last_row_of_each_pair_stays_in_order(rows: list[tuple[int, int, int]]) -> None:
     sid, time_ns, _ = (np.array([row[part] for row in rows], np.int64) for part in range(3))
-    index = last_of_each(sid, time_ns)
+    by_sid, by_time, index = last_of_each(sid, time_ns)
     kept = list(range(len(rows))) if index is None else index.tolist()
     last = {(row[0], row[1]): at for at, row in enumerate(rows)}
     assert kept == [at for _, at in sorted(last.items())]
+    assert list(zip(by_sid.tolist(), by_time.tolist(), strict=True)) == sorted(last)
 
 
 @given(ROWS)
 def test_the_row_of_the_highest_place_stays(rows: list[tuple[int, int, int]]) -> None:
     sid, time_ns, place = (np.array([row[part] for row in rows], np.int64) for part in range(3))
-    index = last_of_each(sid, time_ns, place)
+    by_sid, by_time, index = last_of_each(sid, time_ns, place)
     kept = list(range(len(rows))) if index is None else index.tolist()
     last: dict[tuple[int, int], int] = {}
     for at, row in enumerate(rows):
@@ -31,3 +32,4 @@ def test_the_row_of_the_highest_place_stays(rows: list[tuple[int, int, int]]) ->
         if before is None or row[2] >= rows[before][2]:
             last[row[0], row[1]] = at
     assert kept == [at for _, at in sorted(last.items())]
+    assert list(zip(by_sid.tolist(), by_time.tolist(), strict=True)) == sorted(last)

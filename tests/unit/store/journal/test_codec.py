@@ -104,6 +104,12 @@ def test_a_payload_that_is_not_what_its_kind_says_is_corrupt(frame: Frame) -> No
         codec.decode_payload(frame)
 
 
+def test_a_row_without_a_value_is_corrupt() -> None:
+    batch = pa.record_batch([pa.array([1, None]), pa.array([1, 2]), pa.array([1.0, 2.0])], schema=SAMPLES)
+    with pytest.raises(Corrupt, match="without a value"):
+        codec.decode_payload(replace(FRAME, payload=codec.encode_batch(batch)))
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_as_a_payload_do_more_than_raise_corrupt(payload: bytes) -> None:
     for kind in FrameKind:

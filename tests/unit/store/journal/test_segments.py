@@ -14,7 +14,7 @@ import pytest
 from tests.telemetry import blank_frame
 from twofold.errors import ConfigError, Conflict, Corrupt, StorageFull, Unavailable
 from twofold.records.frame import Position
-from twofold.store.journal import batches, partition
+from twofold.store.journal import after_damage, batches, partition
 from twofold.store.journal.segments import JournalConfig, SegmentJournal
 
 START = Position(0, 0)
@@ -241,9 +241,7 @@ def read_past_damage(journal: SegmentJournal) -> tuple[list[int], list[Corrupt]]
             batch = journal.read(0, at)
         except Corrupt as error:
             errors.append(error)
-            following = error.facts["next"]
-            assert isinstance(following, Position)
-            at = following
+            at = after_damage(error)
             continue
         if not batch:
             return found, errors
