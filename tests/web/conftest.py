@@ -18,6 +18,8 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from twofold.api.auth import SECURITY_HEADERS
+
 ROOT: Final = Path(__file__).parents[2]
 WEB: Final = ROOT / "web"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -58,10 +60,15 @@ def violations() -> Callable[[Page], list[str]]:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """Files, and the first page for every path that is none, as Twofold itself serves them."""
+    """Files, and the first page for every path that is none, under Twofold's own security headers."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def end_headers(self) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def do_GET(self) -> None:
         if not Path(self.translate_path(self.path)).is_file():
