@@ -118,8 +118,8 @@ def test_two_weak_findings_a_minute_apart_do_not_corroborate() -> None:
     assert incidents(play(weak)) == []
 
 
-def tail(name: str, onset: float, **more: float) -> Finding:
-    return finding(f"service:{name}", "span.duration.p99", onset, effect=60, **more)
+def tail(name: str, onset: float) -> Finding:
+    return finding(f"service:{name}", "span.duration.p99", onset, effect=60)
 
 
 def test_a_few_slow_requests_seen_on_every_service_open_nothing() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 Relation = Callable[[str], Mapping[str, int]]
 
 
+ACTIVE: Final = 1 << 62
+"""End of an alert that still fires."""
+
+
 @dataclass(slots=True)
 class Span:
-    """When one alert was active, on which entity."""
+    """When one alert was active, on which entity. `last_ns` is `ACTIVE` while it fires."""
 
     entity: str
     start_ns: int
@@ -26,28 +31,43 @@ class Group:
     members: dict[str, Span] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
+    @property
+    def start_ns(self) -> int:
+        """Onset of the earliest alert."""
+        return min(span.start_ns for span in self.members.values())
+
 
 class Groups:
-    """Open groups. Single linkage: an alert joins when any member is near in time and topology.
+    """Open groups. An alert joins the group in which a related alert began last, or is still active.
 
-    Suits outages, where symptoms follow each other within minutes along dependencies. Fails where two
-    faults overlap on the same entities: they become one group, and the ranking must name both.
+    Suits outages, where symptoms follow each other within minutes along dependencies. Groups that an
+    alert connects become one only if they began at about the same time: those are one fault seen at two
+    places; groups that began minutes apart are two faults. Fails where two faults begin together on the
+    same entities: they are one group, and the ranking must name both.
 
     Args:
         related: Entity to the entities that may share a cause with it, with their distance.
-        gap_ns: Greatest time between an alert's start and a member's activity.
+        gap_ns: Greatest time between the onsets of related alerts.
+        spread_ns: Greatest age at which a group takes alerts whose related members are active no more.
+        merge_ns: Greatest time between the onsets of two groups that are one.
     """
 
-    def __init__(self, related: Relation, gap_ns: int) -> None:
+    def __init__(self, related: Relation, *, gap_ns: int, spread_ns: int, merge_ns: int) -> None:
         self.related = related
         self.gap_ns = gap_ns
+        self.spread_ns = spread_ns
+        self.merge_ns = merge_ns
         self.open: dict[str, Group] = {}
 
     def near(self, span: Span) -> list[Group]:
-        """Groups that the alert belongs to, oldest first."""
+        """Groups that the alert belongs to: the one with the latest related onset first, of equals the oldest."""
         relatives = self.related(span.entity)
-        found = [group for group in self.open.values() if self._touches(span, group, relatives)]
-        return sorted(found, key=lambda group: group.born)
+        found = []
+        for group in self.open.values():
+            begun_ns = self._begun(span, group, relatives)
+            if begun_ns is not None:
+                found.append((-begun_ns, group.born, group))
+        return [group for *_, group in sorted(found, key=lambda each: each[:2])]
 
     def add(self, alert: str, span: Span, group: Group) -> None:
         """Put an alert into a group, opening the group when it is new."""
@@ -55,16 +75,19 @@ class Groups:
         self.open[group.id] = group
 
     def join(self, alert: str, span: Span) -> tuple[Group | None, list[Group]]:
-        """Put an alert into the oldest group near it; younger ones near it are merged into that one.
+        """Put an alert into the nearest group; groups near it that began with that one are merged, the oldest survives.
 
         Returns the group, or None when no group is near, and the groups that were merged away.
         """
         found = self.near(span)
         if not found:
             return None, []
-        survivor, others = found[0], found[1:]
+        start_ns = found[0].start_ns
+        same = sorted((g for g in found if abs(g.start_ns - start_ns) <= self.merge_ns), key=lambda each: each.born)
+        survivor, others = same[0], same[1:]
         for other in others:
             survivor.members.update(other.members)
+            survivor.told.update(other.told)
             del self.open[other.id]
         survivor.members[alert] = span
         return survivor, others
@@ -73,9 +96,14 @@ class Groups:
         """The group takes no more alerts."""
         self.open.pop(group_id, None)
 
-    def _touches(self, span: Span, group: Group, relatives: Mapping[str, int]) -> bool:
-        return any(
-            member.entity in relatives
-            and member.start_ns - self.gap_ns <= span.start_ns <= member.last_ns + self.gap_ns
+    def _begun(self, span: Span, group: Group, relatives: Mapping[str, int]) -> int | None:
+        """Latest onset of a member that the alert follows, or None."""
+        young = span.start_ns - group.start_ns <= self.spread_ns
+        onsets = [
+            member.start_ns
             for member in group.members.values()
-        )
+            if member.entity in relatives
+            and member.start_ns - self.gap_ns <= span.start_ns
+            and (span.start_ns <= member.last_ns or (young and span.start_ns <= member.start_ns + self.gap_ns))
+        ]
+        return max(onsets, default=None)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from twofold.aiops.correlate.book import Book, Life, digest
 from twofold.aiops.correlate.config import CorrelateConfig
-from twofold.aiops.correlate.group import Group, Groups, Span
+from twofold.aiops.correlate.group import ACTIVE, Group, Groups, Span
 from twofold.aiops.correlate.relate import Relatives
 from twofold.aiops.correlate.words import incident_title, worst
 from twofold.records.alert import Severity
@@ -39,7 +39,12 @@ class Incidents:
         self.graph = Graph()
         self.relatives = Relatives(self.graph, config.hops)
         self.book = Book(config, backfilled=backfilled)
-        self.groups = Groups(self.relatives.of, _ns(config.gap_s))
+        self.groups = Groups(
+            self.relatives.of,
+            gap_ns=_ns(config.gap_s),
+            spread_ns=_ns(config.spread_s),
+            merge_ns=_ns(config.merge_s),
+        )
         self.incidents: dict[str, Incident] = {}
         self.changes: list[Event] = []
         self._touched: dict[str, Life] = {}
@@ -167,10 +172,9 @@ class Incidents:
         if group is None:
             self._join(life)
             return
-        before = group.members[life.alert.id]
         group.members[life.alert.id] = _span(life)
         self._dirty.add(group.id)
-        if not life.firing and before.last_ns <= life.last_ns:
+        if not life.firing:
             self._tell_resolved(group, life)
 
     def _join(self, life: Life) -> None:
@@ -188,7 +192,8 @@ class Incidents:
         while grown:
             grown = False
             for life in self.pending():
-                if life.last_ns >= oldest and group in self.groups.near(_span(life)):
+                near = self.groups.near(_span(life)) if life.firing or life.last_ns >= oldest else []
+                if near and near[0] is group:
                     self._join(life)
                     grown = True
 
@@ -273,7 +278,7 @@ class Incidents:
             severity=self._severity(lives),
             start=min(life.alert.start for life in lives),
             detected=to_datetime(group.born[0]),
-            last_seen=max(to_datetime(span.last_ns) for span in group.members.values()),
+            last_seen=max(life.alert.end or life.alert.last_seen for life in lives),
             entities=entities,
             alerts=tuple(life.alert.id for life in lives),
             backfilled=known.backfilled if known else self.backfilled,
@@ -310,7 +315,7 @@ class Incidents:
         self._tell(group.id, TimelineKind.ALERT_RESOLVED, moment, text, entity=alert.entity, ref=alert.id)
 
     def _tell_change(self, group: Group, change: Event) -> None:
-        start_ns = min(span.start_ns for span in group.members.values())
+        start_ns = group.start_ns
         near = {each for span in group.members.values() for each in self.relatives.of(span.entity)}
         recent = to_ns(change.time) >= start_ns - _ns(self.config.change_window_s)
         if change.entity in near and recent and change.id not in group.told:
@@ -340,4 +345,4 @@ def _age(life: Life) -> tuple[int, str]:
 
 
 def _span(life: Life) -> Span:
-    return Span(life.alert.entity, life.start_ns, life.last_ns)
+    return Span(life.alert.entity, life.start_ns, ACTIVE if life.firing else life.last_ns)

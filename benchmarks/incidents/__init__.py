@@ -1,0 +1,1 @@
+"""Root-cause ranking and alert grouping on recorded faults: `python -m benchmarks.incidents`."""
