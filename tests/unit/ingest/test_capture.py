@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,25 @@ def test_items_that_were_rejected_are_shifted_without_harm(tmp_path: Path) -> No
         assert "x-twofold-lane" not in headers
         assert again.client.post(request.path, content=body, headers=headers).status_code == 200
     assert len(again.rows(FrameKind.EVENTS)) == len(bench.rows(FrameKind.EVENTS)) == 2
+
+
+def test_a_full_disk_ends_the_capture_and_not_the_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(capture_file, "BLOCK_BYTES", 10)
+    with Capture(tmp_path / "c") as tap, Path("/dev/full").open("wb", buffering=0) as full:
+        bench = Bench(capture=tap)
+        tap._file.close()
+        monkeypatch.setattr(tap, "_file", full)
+        for _ in range(2):
+            body = metrics_request(gauge("a", 1.0)).SerializeToString()
+            assert bench.client.post("/v1/metrics", content=body, headers=PROTOBUF).status_code == 200
+    assert caplog.text.count("the capture ends here") == 1
+    assert len(bench.rows(FrameKind.SAMPLES)) == 2
+
+
+def test_many_threads_fill_a_capture_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_file, "BLOCK_BYTES", 2000)
+    with Capture(tmp_path / "c") as tap, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: tap.record("/v1/changes", "", b"%d" % number, number), range(1, 2001)))
+    assert sorted(int(request.body) for request in read_capture(tmp_path / "c")) == list(range(1, 2001))

@@ -71,6 +71,7 @@ def test_a_span_failed_by_its_status_or_by_http_5xx(bench: Bench, made: Span, *,
         (3, {"server.address": "10.1.2.3"}, "host:10.1.2.3"),
         (3, {"server.address": "127.0.0.1", "server.port": "80"}, ""),
         (2, {"peer.service": "payment"}, ""),
+        (3, {"url.full": "http://127.0.0.1:7070/v2/models/fraud/versions/3/infer"}, "model:fraud"),
         (3, {"url.full": "http://[broken"}, ""),
     ],
 )

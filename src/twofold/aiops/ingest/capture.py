@@ -7,6 +7,8 @@ time, lane, size) and its body.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import struct
 import threading
 import time
@@ -37,6 +39,8 @@ _MAGIC: Final = b"twofold-capture 1\n"
 _PREFIX: Final = struct.Struct("<II")
 _ZERO_TIME: Final = "0001-01-01"  # Alertmanager's way to say: not yet
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
@@ -65,8 +69,10 @@ class Captured:
 class Capture:
     """Appends requests to a new file. Thread-safe; use it in a `with` block or close it.
 
+    A tap never fails a request: when the file cannot be written, that is logged and the capture ends there.
+
     Raises:
-        ConfigError: The file exists already; a capture is never overwritten.
+        ConfigError: The file exists already (a capture is never overwritten), or cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,12 +80,15 @@ class Capture:
             self._file = path.open("xb")
         except FileExistsError as error:
             raise ConfigError(f"capture {path} exists; move it away or name another", path=str(path)) from error
-        self._lock = threading.Lock()
+        except OSError as error:
+            raise ConfigError(f"capture {path} cannot be made: {error}", path=str(path)) from error
         self._file.write(_MAGIC)
         self._block = bytearray()
+        self._filling = threading.Lock()
+        self._writing = threading.Lock()  # taken while `_filling` is held, so that blocks keep their order
 
     def record(self, path: str, media: str, body: bytes, time_ns: int = 0, lane: Lane = Lane.LIVE) -> None:
-        """Append one request; `time_ns` 0 means now."""
+        """Append one request; `time_ns` 0 means now. Does nothing once the capture is closed."""
         header = {
             "path": path,
             "media": media,
@@ -87,26 +96,35 @@ class Capture:
             "lane": int(lane),
             "size": len(body),
         }
-        with self._lock:
-            if self._file.closed:
-                return
+        with self._filling:
             self._block += orjson.dumps(header) + b"\n" + body
-            if len(self._block) >= BLOCK_BYTES:
-                self._flush()
+            if len(self._block) < BLOCK_BYTES:
+                return
+            block, self._block = self._block, bytearray()
+            self._writing.acquire()
+        try:
+            self._write(block)
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Write what is left."""
-        with self._lock:
-            if not self._file.closed:
-                self._flush()
-                self._file.close()
+        with self._filling, self._writing:
+            self._write(self._block)
+            self._block = bytearray()
+            self._file.close()
 
-    def _flush(self) -> None:
-        if self._block:
-            packed = bytes(cramjam.zstd.compress(bytes(self._block), LEVEL))
+    def _write(self, block: bytearray) -> None:
+        if self._file.closed or not block:
+            return
+        packed = bytes(cramjam.zstd.compress(bytes(block), LEVEL))
+        try:
             self._file.write(_PREFIX.pack(len(packed), zlib.crc32(packed)) + packed)
             self._file.flush()
-            self._block.clear()
+        except OSError:
+            log.exception("the capture ends here")
+            with contextlib.suppress(OSError):  # what could not be written is tried again, and fails again
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self

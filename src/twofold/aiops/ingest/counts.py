@@ -84,7 +84,7 @@ class Counts:
         )
         self._seconds = prom.Histogram(
             "twofold_ingest_request_seconds",
-            "Time from the last byte of a request to its answer",
+            "Time from the head of a request to its answer",
             ["receiver"],
             registry=self.registry,
         )
