@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -49,6 +50,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, mock_ui: str) -> Iter
 
 def _settle(page: Page, title: str) -> None:
     expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
+    expect(page).to_have_title(re.compile("Twofold$"))
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
     page.wait_for_load_state("networkidle")
 

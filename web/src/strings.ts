@@ -95,7 +95,7 @@ export const strings = {
     title: "Home",
     quiet: "All quiet",
     quietDetail: (series: number, entities: number) =>
-      `${many(series, "series", "series")} of ${many(entities, "entity", "entities")} are in their bands.`,
+      `Watching ${many(series, "series", "series")} of ${many(entities, "entity", "entities")}.`,
     openCount: (count: number) => `${many(count, "open incident", "open incidents")}`,
     open: "Needs attention",
     recent: "Recent incidents",
@@ -105,7 +105,9 @@ export const strings = {
     alerts: "alerts",
     incidents: "incidents",
     noiseSentence: (findings: number, incidents: number) =>
-      `${many(findings, "finding", "findings")} became ${many(incidents, "incident", "incidents")} to look at.`,
+      findings === 0
+        ? "Nothing left its band."
+        : `${many(findings, "finding", "findings")} became ${many(incidents, "incident", "incidents")} to look at.`,
     risk: "Models at risk",
     noRisk: "No model drifts past its limit.",
     changes: "What changed",
@@ -382,5 +384,6 @@ export const strings = {
     role: "Role",
     permissions: "Permissions",
   },
+  pageTitle: (page: string) => `${page} · Twofold`,
   notFound: { title: "No such page", home: "Go home" },
 } as const;

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { strings } from "../strings";
 import css from "./Facts.module.css";
 
 /** Named values in a row. */
@@ -19,6 +20,7 @@ export function Facts({ items, big = false }: { items: [string, ReactNode][]; bi
 export function PageBody({ title, badges, actions, children }: PageProps) {
   return (
     <div className={css.page}>
+      <title>{strings.pageTitle(title)}</title>
       <header className={css.heading}>
         <h1>{title}</h1>
         {badges}

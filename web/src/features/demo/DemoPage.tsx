@@ -19,7 +19,13 @@ export function DemoPage() {
   const demo = useQuery(queries.demo());
   if (demo.isPending) return <Loading rows={8} />;
   if (demo.isError) return <Problem error={demo.error} retry={() => void demo.refetch()} />;
-  if (!demo.data.available) return <Empty title={words.unavailable}>{words.unavailableDetail}</Empty>;
+  if (!demo.data.available) {
+    return (
+      <PageBody title={words.title}>
+        <Empty title={words.unavailable}>{words.unavailableDetail}</Empty>
+      </PageBody>
+    );
+  }
   return (
     <PageBody title={words.title}>
       <p className={css.intro}>{words.intro}</p>

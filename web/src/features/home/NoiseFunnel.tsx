@@ -19,7 +19,11 @@ export function NoiseFunnel({ removed }: { removed: Home["noise_removed"] }) {
         {levels.map(([name, count]) => (
           <li key={name} className={css.level}>
             <span>{name}</span>
-            <span className={css.bar} style={{ width: `${Math.sqrt(count / most) * 100}%` }} aria-hidden />
+            <span
+              className={count > 0 ? css.bar : ""}
+              style={{ width: `${Math.sqrt(count / most) * 100}%` }}
+              aria-hidden
+            />
             <span>{formatCount(count)}</span>
           </li>
         ))}

@@ -49,7 +49,7 @@ function Content({ model }: { model: ModelDetail }) {
   return (
     <PageBody
       title={model.model}
-      badges={<Badge value={drifting ? "affected" : "ok"} />}
+      badges={live ? <Badge value={drifting ? "affected" : "ok"} /> : null}
       actions={<ModelActions model={model} />}
     >
       <Facts items={facts} />
