@@ -1,8 +1,9 @@
 """From scores to findings: persistence, practical size, sides that hurt, and the life of a finding.
 
-A finding opens when `k` of the last `k + 1` samples score past the threshold, leave the expected
-value by more than the floor of practical size, and on a side that matters. The expected value
-is held while that lasts: it is the level before the onset.
+Samples that leave the expected value by more than the floor of practical size, on a side that matters, add
+their score beyond `BASE` to the evidence; others take from it. A finding opens when the evidence of the
+stay passes what `needed` samples at the threshold would bring, and no sooner than after as many. The expected
+value is held while that lasts: it is the level before the onset.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from twofold.stats.layout import (
     TINY,
     UP,
 )
-from twofold.stats.score import RUN, clip, weight
+from twofold.stats.score import RUN, clip, forget, resume, weight
 
 MOST_NEEDED: Final = 8
+BASE: Final = 2.5  # score from which a sample is evidence
+SPREADS: Final = 3.0  # least distance from the expected value, in usual distances
 QUANTA: Final = 2.5  # least change of a series that moves in steps, in steps
 SEASON_AFTER_DAYS: Final = 1.5
 
@@ -52,19 +55,15 @@ def _size(s: Any) -> float:  # pragma: no cover - compiled
 
 
 @part
-def _exceeds(
-    s: Any, y: float, away: float, margin: float, score: float, quantum: float, p: Any
+def _matters(
+    s: Any, y: float, away: float, margin: float, quantum: float, p: Any
 ) -> int:  # pragma: no cover - compiled
-    """1 when the sample is large, on a side that matters, and improbable."""
-    if abs(away) < margin or (abs(away) < QUANTA * quantum and y + s.zero != 0.0):
+    """1 when the sample is large, on a side that hurts, and the series old enough to say so."""
+    if abs(away) < max(margin, SPREADS * _size(s)) or (abs(away) < QUANTA * quantum and y + s.zero != 0.0):
         return 0
     if not s.sides & (UP if away > 0 else DOWN):
         return 0
-    if s.count < p.warm_points or (s.last_ns - s.first_ns) * NS < p.warm_s:
-        return 0
-    if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
-        score = min(score, math.log10(s.count + 2.0))
-    return 1 if score >= _threshold(s, _needed(s, p), p) else 0
+    return 1 if s.count >= p.warm_points and (s.last_ns - s.first_ns) * NS >= p.warm_s else 0
 
 
 @part
@@ -94,48 +93,59 @@ def _note(s: Any, y: float, expected: float, margin: float, score: float) -> Non
 
 @part
 def settle(s: Any) -> None:  # pragma: no cover - compiled
-    """Nothing is wrong any more."""
+    """Nothing is wrong any more. Steps of a stay that opened no finding are the series' own."""
+    if s.quantum_next > 0.0 and s.opened_ns == 0 and (s.quantum == 0.0 or s.quantum_next < s.quantum):
+        s.quantum = s.quantum_next
+    s.quantum_next = 0.0
     s.opened_ns = 0
     s.calm_ns = 0
     s.leave_ns = 0
-    s.bits = 0
+    s.evidence = 0.0
     s.back = 0
     s.side = 0
-    s.held = 0.0
+    s.held = 0
     s.worst_score = 0.0
     s.worst_effect = 0.0
 
 
 @part
+def _gain(score: float, matters: int, enough: float, needed: int) -> float:  # pragma: no cover - compiled
+    """What a sample adds to the evidence: at most so much that `needed` samples open a finding."""
+    if not matters:
+        return -0.25 * enough
+    return min(max(score - BASE, -0.25 * enough), enough / (needed - 0.5))
+
+
+@part
 def _candidate(
-    s: Any, y: float, expected: float, margin: float, score: float, exceeds: int, time_ns: int, p: Any
+    s: Any, y: float, expected: float, margin: float, score: float, matters: int, time_ns: int, p: Any
 ) -> int:  # pragma: no cover - compiled
     """Take one sample of a series without an open finding; `OPENED` when it opens one."""
     away = y - expected
     side = 1 if away > 0 else -1
-    if exceeds or (abs(away) > 0.5 * margin and abs(away) > 2.0 * _size(s)):
+    needed = _needed(s, p)
+    enough = needed * (_threshold(s, needed, p) - BASE)
+    gain = _gain(score, matters, enough, needed)
+    if gain > 0.0 or (abs(away) > 0.5 * margin and abs(away) > 2.0 * _size(s)):
         if s.leave_ns == 0 or side != s.side:
             settle(s)
             s.leave_ns = time_ns
             s.side = side
-            s.held = 1.0
+            s.held = 1
         s.back = 0
     else:
         s.back = min(s.back + 1, 1000)
-    needed = _needed(s, p)
-    s.bits = ((s.bits << 1) | exceeds) & ((1 << (needed + 1)) - 1)
-    if s.bits == 0 and s.back > 1:
+    s.evidence = max(s.evidence + gain, 0.0)
+    if s.evidence == 0.0 and s.back > 1:
         settle(s)
         return 0
-    if exceeds:
+    if gain > 0.0:
         _note(s, y, expected, margin, score)
-    ones = 0
-    for j in range(needed + 1):
-        ones += (s.bits >> j) & 1
-    if ones < needed:
+    if s.evidence < enough:
         return 0
     s.opened_ns = time_ns
     s.back = 0
+    forget(s)
     return OPENED
 
 
@@ -153,7 +163,7 @@ def _ongoing(
         return RECOVERED if s.back > 1 and (time_ns - s.calm_ns) * NS >= p.recover_s else 0
     s.back = 0
     s.calm_ns = 0
-    return NEW_LEVEL if (time_ns - s.opened_ns) * NS >= p.readmit_s else 0
+    return NEW_LEVEL if (time_ns - s.opened_ns) * NS >= max(p.readmit_s, p.readmit_points * s.period_s) else 0
 
 
 @part
@@ -167,21 +177,36 @@ def judge(
     """
     away = y - expected
     margin = max(s.least, s.share * abs(expected + s.zero))
-    s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (away - s.recent)
-    s.held += 1.0
+    wide = 2.0 * max(margin, 4.0 * _size(s))  # one huge sample must not keep the finding open
+    s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (clip(away, wide) - s.recent)
+    s.held = min(s.held + 1, 30000)
     if s.opened_ns:
         return int(_ongoing(s, y, expected, margin, score, time_ns, p))
-    exceeds = _exceeds(s, y, away, margin, score, quantum, p)
-    what = _candidate(s, y, expected, margin, score, exceeds, time_ns, p)
-    if s.bits == 0:
+    if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
+        score = min(score, math.log10(s.count + 2.0))
+    matters = _matters(s, y, away, margin, quantum, p)
+    what = _candidate(s, y, expected, margin, score, matters, time_ns, p)
+    if s.evidence == 0.0:
         _follow(s, y, dt_s, p)
     return int(what)
 
 
 @part
-def readmit(s: Any) -> None:  # pragma: no cover - compiled
-    """The level of now is the level to expect."""
-    s.level = s.fast
-    s.slow += s.drift
-    s.drift = 0.0
-    s.recent = 0.0
+def moved(s: Any, step: float) -> None:  # pragma: no cover - compiled
+    """Note the size of a step; one out of band counts only when nothing comes of it."""
+    if s.leave_ns == 0:
+        if s.quantum == 0.0 or step < s.quantum:
+            s.quantum = step
+    elif s.quantum_next == 0.0 or step < s.quantum_next:
+        s.quantum_next = step
+
+
+@part
+def close(s: Any, what: int, y: float, season: float) -> None:  # pragma: no cover - compiled
+    """Go on as normal after a finding; for a new level, with the level of now as the one to expect."""
+    if what == NEW_LEVEL:
+        s.level = s.fast
+        s.slow += s.drift
+        s.recent = 0.0
+    resume(s, y, season)
+    settle(s)

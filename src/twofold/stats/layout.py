@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 TAIL_BINS: Final = 32  # steps of 1.3 from 0.25: 0.25 … 850 usual sizes
+LAST: Final = 8
 HEAD: Final = 8  # samples gathered before anything is judged; their median starts every level
 DAY_S: Final = 86400.0
 NS: Final = 1e-9
@@ -34,7 +35,7 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("raw", "f8"),  # last value as received, for counters
             ("zero", "f8"),  # subtracted from values, so that 32-bit state keeps small changes of large values
             ("count", "i4"),
-            ("bits", "u2"),  # which of the last samples were exceedances
+            ("held", "i2"),  # samples since the onset
             ("back", "u2"),  # samples in band since the last one out of it
             ("kind", "u1"),
             ("sides", "u1"),
@@ -44,6 +45,8 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("share", "f4"),  # and relative to the expected value
             ("period_s", "f4"),
             ("quantum", "f4"),  # smallest step seen; 0 while the series never moved
+            ("quantum_next", "f4"),  # the same of the present stay out of band
+            ("evidence", "f4"),
             ("previous", "f4"),
             ("fast", "f4"),
             ("fast_rest", "f4"),  # fast level of the deseasoned value
@@ -65,13 +68,13 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("run_level", "f4"),
             ("recent", "f4"),  # deviation from the expected value, over a few samples
             ("judged", "f4"),  # samples in the histograms
-            ("held", "f4"),  # samples since the onset
             ("worst_score", "f4"),
             ("worst_value", "f8"),
             ("worst_expected", "f8"),
             ("worst_margin", "f4"),
             ("worst_effect", "f4"),
             ("tails", "u2", (3, TAIL_BINS)),
+            ("last", "u1", (3, LAST)),  # bins of the last samples, to take them back when they open a finding
             ("season", "f4", (bins,)),
         ],
         align=True,
@@ -112,6 +115,7 @@ PARAMS: Final = np.dtype(
             "season_after_s",
             "tail_cap",
             "tail_prior",
+            "judge_prior",
             "size_weight",
             "shift_points",
             "warm_points",
@@ -121,6 +125,7 @@ PARAMS: Final = np.dtype(
             "persist_s",
             "recover_s",
             "readmit_s",
+            "readmit_points",
         )
     ],
     align=True,

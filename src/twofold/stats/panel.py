@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import kernel, part
-from twofold.stats.judge import judge, readmit, settle
+from twofold.stats.judge import close, judge, moved
 from twofold.stats.layout import (
     COUNTER,
     DAY_S,
@@ -22,7 +22,6 @@ from twofold.stats.layout import (
     HEAD,
     IGNORED,
     LATE,
-    NEW_LEVEL,
     NOT_FINITE,
     NS,
     OPENED,
@@ -89,16 +88,6 @@ def _begin(s: Any, y: float, bins: int) -> None:  # pragma: no cover - compiled
         start(s, bins)
 
 
-@part
-def _end(s: Any, what: int) -> None:  # pragma: no cover - compiled
-    """After a finding was written: nothing for an opening, else the row goes on as normal."""
-    if what == OPENED:
-        return
-    if what == NEW_LEVEL:
-        readmit(s)
-    settle(s)
-
-
 @kernel
 def learn(
     rows: Any,
@@ -155,8 +144,9 @@ def learn(
         if what:
             _write(s, at[i], what, time_ns[i], x, events[written])
             written += 1
-            _end(s, what)
-        if step > STILL * abs(x) and (quantum == 0.0 or step < quantum) and not s.opened_ns:
-            s.quantum = step
+            if what != OPENED:
+                close(s, what, y, season)
+        if step > STILL * abs(x):
+            moved(s, step)
         s.count += 1
     return len(at), written

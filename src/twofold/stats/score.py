@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.stats.jit import part
-from twofold.stats.layout import DAY_S, HEAD, NS, TAIL_BINS, TINY
+from twofold.stats.layout import DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
 from twofold.stats.tails import above, bin_of, tail
 
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
@@ -35,6 +35,12 @@ def weight(dt_s: float, tau_s: float, count: int) -> float:  # pragma: no cover 
 def clip(x: float, limit: float) -> float:  # pragma: no cover - compiled
     """`x` held within `limit` of 0."""
     return min(max(x, -limit), limit)
+
+
+@part
+def _calm(s: Any) -> float:  # pragma: no cover - compiled
+    """0 while a finding is open: what is usual is not learnt from what is not."""
+    return 0.0 if s.opened_ns else 1.0
 
 
 @part
@@ -96,7 +102,7 @@ def _shock(
     u = abs(shock) / (s.shock + base)
 
     fast_w = weight(dt_s, max(p.fast_s, p.fast_points * s.period_s), s.count)
-    scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
+    scale_w = _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count)
     limit = p.clip * (s.shock + STEP_SHARE * s.step_long + tiny)
     s.run_shock = min(s.run_shock + 1.0, 200.0) if abs(shock) > limit else max(s.run_shock - 4.0, 0.0)
     loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0.0))
@@ -116,11 +122,11 @@ def _shift(
     s.drift += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (from_slow - s.drift)
     u = abs(s.drift) / (s.shift + base)
 
-    scale_w = weight(dt_s, p.scale_points * s.period_s, s.count)
+    scale_w = _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count)
     limit = p.clip * (s.shift + STEP_SHARE * s.step_long + tiny)
     bounded = clip(from_slow, limit)
-    s.slow += weight(dt_s, p.slow_s, s.count) * bounded
-    _learn_season(s, place, bins, bounded, dt_s, p)
+    s.slow += _calm(s) * weight(dt_s, p.slow_s, s.count) * bounded
+    _learn_season(s, place, bins, _calm(s) * bounded, dt_s, p)
     s.shift += scale_w * (min(abs(s.drift), 2.0 * limit) - s.shift)
     s.spread += scale_w * (min(abs(from_slow), 4.0 * limit) - s.spread)
     s.run_shift = s.run_shift + 1.0 if u > FAR else 0.0
@@ -134,16 +140,44 @@ def _shift(
 @part
 def _swing(s: Any, y: float, dt_s: float, tiny: float, p: Any) -> float:  # pragma: no cover - compiled
     step = abs(y - s.previous)
-    slow_w = weight(dt_s, p.slow_s, s.count)
+    slow_w = _calm(s) * weight(dt_s, p.slow_s, s.count)
     s.step_short += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (step - s.step_short)
     s.step_long += slow_w * (step - s.step_long)
     swing = math.log((s.step_short + 0.02 * s.step_long + tiny) / (1.02 * s.step_long + tiny))
     apart = abs(swing - s.swing)
     u = apart / (s.swing_size + 0.05)
-    s.swing_size += weight(dt_s, p.scale_points * s.period_s, s.count) * (apart - s.swing_size)
+    s.swing_size += _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count) * (apart - s.swing_size)
     s.swing += slow_w * (swing - s.swing)
     s.previous = y
     return float(u)
+
+
+@part
+def _count(s: Any, channel: int, k: int) -> None:  # pragma: no cover - compiled
+    s.tails[channel, k] += 1
+    s.last[channel, s.held % LAST] = k
+
+
+@part
+def forget(s: Any) -> None:  # pragma: no cover - compiled
+    """Take the samples of a stay that opened a finding out of the histograms: the next fault is no less a fault."""
+    for j in range(max(s.held - LAST, 0), s.held):
+        for channel in range(3):
+            k = s.last[channel, j % LAST]
+            if s.tails[channel, k] > 0:
+                s.tails[channel, k] -= 1
+        s.judged = max(s.judged - 1.0, 0.0)
+
+
+@part
+def resume(s: Any, y: float, season: float) -> None:  # pragma: no cover - compiled
+    """Back from a finding: the quick levels start here, so that the way back is no shock to learn."""
+    s.fast = y
+    s.fast_rest = y - season
+    s.drift = clip(y - season - s.slow, s.shift)
+    s.run_shock = 0.0
+    s.run_shift = 0.0
+    s.step_short = s.step_long
 
 
 @part
@@ -180,18 +214,20 @@ def score(
     u_shift = _shift(s, y, season, place, bins, dt_s, base, tiny, p)
     u_swing = _swing(s, y, dt_s, tiny, p)
     shocks, shifts, swings = above(s.tails[0], u_shock), above(s.tails[1], u_shift), above(s.tails[2], u_swing)
-    others = max(s.judged - s.held, 0.0)
-    p_shock = tail(max(shocks - s.held, 0.0), others, u_shock, p.tail_prior)
-    p_shift = tail(max(shifts - s.held, 0.0), others, u_shift, p.tail_prior)
+    held = 0.0 if s.opened_ns else float(s.held)  # an open finding's samples are not in the histograms
+    others = max(s.judged - held, 0.0)
+    p_shock = tail(max(shocks - held, 0.0), others, u_shock, p.judge_prior)
+    p_shift = tail(max(shifts - held, 0.0), others, u_shift, p.judge_prior)
     probable = -math.log10(min(2.0 * min(p_shock, p_shift), 1.0))
     p_shock = tail(shocks, s.judged, u_shock, p.tail_prior)
     p_shift = tail(shifts, s.judged, u_shift, p.tail_prior)
     p_swing = tail(swings, s.judged, u_swing, p.tail_prior)
-    s.tails[0, bin_of(u_shock)] += 1
-    s.tails[1, bin_of(u_shift)] += 1
-    s.tails[2, bin_of(u_swing)] += 1
-    s.judged += 1.0
-    _age(s, p.tail_cap)
+    if s.opened_ns == 0:
+        _count(s, 0, bin_of(u_shock))
+        _count(s, 1, bin_of(u_shift))
+        _count(s, 2, bin_of(u_swing))
+        s.judged += 1.0
+        _age(s, p.tail_cap)
     t = -math.log(p_shock * p_shift * p_swing)
     size = math.log(1.0 + abs(shock) / spread)
     return probable, (t - math.log(1.0 + t + 0.5 * t * t) + p.size_weight * size) / LN10

@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
+from twofold.aiops.detect.words import labels_text
 from twofold.errors import NotFound, TooLarge
-from twofold.records.columns import LOGS, SPANS, Logs, Spans
+from twofold.records.columns import LOGS, SPANS, DerivedSamples, Logs, Samples, Spans, samples_batch
 from twofold.records.series import Origin, Series, SeriesKind
 from twofold.records.time import SECOND_NS
 
@@ -94,12 +96,11 @@ def span(
     name: str = "GET /",
     peer: str = "",
     error: bool = False,
-    trace: str = "",
     attributes: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """One row of spans that starts `at_s` seconds after `START_NS`."""
+    """One row of spans that starts `at_s` seconds after `START_NS`; its trace id is its span id, filled up."""
     return {
-        "trace_id": trace or f"{int(at_s * 1000):032x}",
+        "trace_id": span_id.rjust(32, "0"),
         "span_id": span_id,
         "parent_id": parent,
         "entity": entity,
@@ -153,6 +154,25 @@ def _batch(rows: Sequence[dict[str, object]], schema: pa.Schema) -> pa.RecordBat
         else:
             columns.append(pa.array(values, field.type))
     return pa.record_batch(columns, schema=schema)
+
+
+def samples(sid: int | Sequence[int], at_s: Sequence[float], value: Sequence[float]) -> Samples:
+    """Samples of one or several series."""
+    sids = np.broadcast_to(np.asarray(sid, np.int64), (len(at_s),))
+    time_ns = np.array([ns(each) for each in at_s], np.int64)
+    return Samples(data=samples_batch(np.ascontiguousarray(sids), time_ns, np.asarray(value, np.float64)))
+
+
+def values_of(made: Sequence[object], catalog: MemoryCatalog) -> dict[tuple[str, str, str], list[tuple[float, float]]]:
+    """(entity, metric, what tells it apart) to its (seconds after `START_NS`, value) from derived samples."""
+    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
+    for item in made:
+        if isinstance(item, DerivedSamples):
+            for sid, time_ns, value in zip(*(column.tolist() for column in item.columns()), strict=True):
+                series = catalog.series[sid]
+                key = (series.entity, series.metric, labels_text(series.labels))
+                found.setdefault(key, []).append(((time_ns - START_NS) / SECOND_NS, value))
+    return found
 
 
 def ns(at_s: float) -> int:

@@ -20,10 +20,10 @@ class PanelConfig:
     Attributes:
         alerts_per_day: Budget of false findings per series-day; sets the score past which a sample counts.
         least_score: The score that always has to be passed, -log10 of the tail probability.
-        persist_s: How long an exceedance must last: samples spanning it, less one that may be in band.
+        persist_s: How long an exceedance must last at least: samples that span it.
         warm_s, warm_points: History before a series can have a finding.
         recover_s: A finding closes after this long back in band.
-        readmit_s: A finding still open after this long closes as a new level.
+        readmit_s, readmit_points: A finding still open after this long closes as a new level.
         update_s: An open finding that got worse is told again at most this often.
         heartbeat_s: An open finding is told again this often in any case.
         silent_s, silent_periods: An entity whose received series are all silent for this long, and
@@ -40,7 +40,8 @@ class PanelConfig:
         season_after_s: History before the season is learnt.
         season_bins: Bins of the daily season.
         tail_cap: Samples after which histograms of tails are halved.
-        tail_prior: Weight of the power law that stands for what was not seen yet, in samples.
+        tail_prior: Weight of the power law that stands for what was not seen yet, in samples, for the rank.
+        judge_prior: The same for findings.
         size_weight: How much of a sample's size counts beside its probability, as an exponent.
         shift_points: Samples after which a lasting shift becomes the slow level.
     """
@@ -52,6 +53,7 @@ class PanelConfig:
     warm_points: int = 12
     recover_s: float = 30.0
     readmit_s: float = 1800.0
+    readmit_points: int = 24
     update_s: float = 15.0
     heartbeat_s: float = 300.0
     silent_s: float = 45.0
@@ -72,6 +74,7 @@ class PanelConfig:
     season_bins: int = 48
     tail_cap: int = 20_000
     tail_prior: float = 10.0
+    judge_prior: float = 3.0
     size_weight: float = 1.0
     shift_points: int = 120
 

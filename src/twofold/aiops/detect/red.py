@@ -251,8 +251,8 @@ def _values(
     ordered = duration_ns[np.lexsort((duration_ns, group))] / SECOND_NS
     begin = (np.cumsum(count) - count)[some]
     for column, quantile in zip(DURATIONS, QUANTILES, strict=True):
-        place = begin + quantile * (count[some] - 1)
+        place = quantile * (count[some] - 1)
         low = np.floor(place).astype(np.int64)
-        high = np.minimum(low + 1, begin + count[some] - 1)
-        values[some, column] = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+        below, above = ordered[begin + low], ordered[begin + np.minimum(low + 1, count[some] - 1)]
+        values[some, column] = below + (place - low) * (above - below)
     return values

@@ -113,7 +113,17 @@ class Table:
 
     def settle(self, row: int) -> None:
         """End what a row holds of an open finding."""
-        for name in ("opened_ns", "calm_ns", "leave_ns", "bits", "back", "side", "worst_score", "worst_effect"):
+        for name in (
+            "opened_ns",
+            "calm_ns",
+            "leave_ns",
+            "evidence",
+            "held",
+            "back",
+            "side",
+            "worst_score",
+            "worst_effect",
+        ):
             self.rows[name][row] = 0
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
