@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -33,7 +34,7 @@ class Control:
                 title=one["title"],
                 description=one["description"],
                 active=bool(one["active"]),
-                since=one.get("since"),
+                since=datetime.fromisoformat(one["since"]).timestamp() if one.get("since") else None,
             )
             for one in found["faults"]
         )
