@@ -151,6 +151,7 @@ def test_the_guilty_service_of_a_small_case_leads() -> None:
     assert ranked[0][0] == "cart"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (DATA / "rca").is_dir(), reason=f"no fault cases in {DATA / 'rca'}; set TWOFOLD_DATA")
 def test_the_quick_run_beats_the_rules_and_prints_the_keys() -> None:
     run = subprocess.run(

@@ -129,7 +129,7 @@ def test_a_few_slow_requests_seen_on_every_service_open_nothing() -> None:
 
 def test_slow_tails_that_last_open_an_incident() -> None:
     (incident,) = incidents(play([tail("catalog", 0), tail("gateway", 0)]))
-    assert incident.detected == at(40)
+    assert incident.detected == at(55)
 
 
 def test_traffic_alone_opens_nothing() -> None:
@@ -220,6 +220,8 @@ def test_title_and_severity_say_what_hurts() -> None:
     assert incident.severity is Severity.CRITICAL  # the gateway, which users meet, is slow
     (leak,) = incidents(play(FAULTS["memory_leak"][0]()))
     assert leak.severity is Severity.WARNING
+    (down,) = incidents(play(FAULTS["dependency_down"][0]()))
+    assert down.title.startswith("payment: ")
 
 
 def test_backfill_marks_what_begins_there_and_live_goes_on_from_its_state() -> None:

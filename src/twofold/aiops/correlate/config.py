@@ -41,7 +41,7 @@ class CorrelateConfig:
     strong_score: float = 4.5
     strong_effect: float = 8.0
     confirm_s: float = 10.0
-    tail_confirm_s: float = 40.0
+    tail_confirm_s: float = 55.0
     corroborate_s: float = 30.0
     corroborate_score: float = 8.0
     corroborate_effect: float = 9.0

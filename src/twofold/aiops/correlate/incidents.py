@@ -22,6 +22,7 @@ from twofold.records.words import name_of
 from twofold.stats.graph import Graph
 
 _MAX_CHANGES = 1000
+_LEAN_HOPS = 6
 
 
 class Incidents:
@@ -268,12 +269,11 @@ class Incidents:
         known = self.incidents.get(group.id)
         lives = list(self._members(group))
         harmful = [life for life in lives if life.harm] or lives
-        lead = max(harmful, key=lambda life: (life.alert.score, -life.start_ns, life.alert.id))
         entities = tuple(dict.fromkeys(life.alert.entity for life in lives))
         affected = tuple(dict.fromkeys(life.alert.entity for life in harmful))
         return Incident(
             id=group.id,
-            title=incident_title(lead.alert.title, affected),
+            title=incident_title(self._lead(harmful, affected).alert.title, affected),
             state=IncidentState.OPEN,
             severity=self._severity(lives),
             start=min(life.alert.start for life in lives),
@@ -283,6 +283,13 @@ class Incidents:
             alerts=tuple(life.alert.id for life in lives),
             backfilled=known.backfilled if known else self.backfilled,
             tenant=self.tenant,
+        )
+
+    def _lead(self, lives: Sequence[Life], affected: Sequence[str]) -> Life:
+        """The alert that names the incident: of the entity on which most of the others lean, its strongest one."""
+        leaning = {each: len(self.graph.upstream(each, _LEAN_HOPS).keys() & set(affected)) for each in affected}
+        return max(
+            lives, key=lambda life: (leaning[life.alert.entity], life.alert.score, -life.start_ns, life.alert.id)
         )
 
     def _severity(self, lives: Sequence[Life]) -> Severity:

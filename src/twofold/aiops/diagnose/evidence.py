@@ -103,12 +103,13 @@ class Case:
         if best is None:
             return []
         caller = f"{name_of(best.entity)} calling {name_of(best.callee)}" if best.callee else name_of(best.entity)
+        where = f"{caller}, {best.operation}" if best.operation else caller
         took = f"{best.duration_ns / 1e6:.0f} ms"
         moment = to_datetime(best.time_ns)
         return [
             Evidence(
                 kind=EvidenceKind.TRACE,
-                text=f"{caller}, {best.operation}: " + (f"fails after {took}" if best.error else took),
+                text=f"{where}: " + (f"fails after {took}" if best.error else took),
                 ref=best.trace_id,
                 start=moment - timedelta(microseconds=best.duration_ns / 1000),
                 end=moment,
