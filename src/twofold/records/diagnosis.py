@@ -26,7 +26,7 @@ class Evidence:
 
     Attributes:
         text: What it shows, in one sentence with numbers.
-        ref: sid hex for a series, trace id hex, event id for a change, `caller->callee` for topology, empty for a log line.
+        ref: sid hex for a series, trace id hex, event id for a change, `caller->callee` for topology, else empty.
         start, end: The window to look at.
         weight: Its share of the suspect's score, 0..1.
     """
