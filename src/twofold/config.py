@@ -23,7 +23,7 @@ from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
 
 PREFIX: Final = "TWOFOLD_"
-_RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI", "TWOFOLD_SKIP_UI"})
+_RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI"})
 _HOME: Final = ".twofold"
 
 

@@ -29,7 +29,7 @@ ABSENT: Final = """<!doctype html>
 <body style="font-family: system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem; line-height: 1.5">
 <h1>Twofold runs</h1>
 <p>The REST API and the receivers answer, but this checkout holds no built UI. An installed wheel does.</p>
-<p>Build it with <code>make web</code>, then start Twofold again. The API is described in
+<p>Build it with <code>make ui</code>, then start Twofold again. The API is described in
 <a href="/openapi.json">/openapi.json</a>.</p>
 </body>
 </html>

@@ -89,4 +89,4 @@ def test_what_the_browser_has_is_not_sent_again(folder: Path) -> None:
 def test_without_a_build_a_plain_page_says_what_to_do(tmp_path: Path) -> None:
     found = get(tmp_path / "nothing", "/")
     assert found.status_code == 200
-    assert "make web" in found.text
+    assert "make ui" in found.text

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 Json = Any
 
 
-class StepInterrupted(Exception):  # noqa: N818 - it is an outcome that workflows catch, not an error of theirs
+class StepInterrupted(Exception):
     """A step that is not idempotent was cut off by a crash or a timeout: its effect is unknown."""
 
 
-class StepFailed(Exception):  # noqa: N818 - as above
+class StepFailed(Exception):
     """A step raised; the message is kept and replayed."""
 
 
