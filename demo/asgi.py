@@ -40,7 +40,7 @@ class Text:
     content_type: str
 
 
-class Refused(Exception):  # noqa: N818 - an answer to the caller, not a failure of ours
+class Refused(Exception):
     """The request is answered with this status and reason."""
 
     def __init__(self, status: int, reason: str) -> None:

@@ -17,7 +17,7 @@ TIMEOUT_S = 2.0
 _FIRST_ERROR_STATUS = 400
 
 
-class PeerFailed(Exception):  # noqa: N818 - the fact that callers handle, named as they read it
+class PeerFailed(Exception):
     """A call to another service did not give a good answer.
 
     Attributes:
