@@ -75,14 +75,17 @@ class Server:
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
         build = builder(config, stores.catalog, Profiles(stores.ledger, stores.blobs), self.released)
-        sink = LedgerSink(
-            stores.journal,
-            stores.ledger,
-            follow=(self.responder.follow,),
-        )
         self.runners = [
-            Runner(stores.journal, p, decode=decode, build=build, sink=sink, blobs=stores.blobs, config=config.runner)
-            for p in stores.journal.partitions()
+            Runner(
+                stores.journal,
+                partition,
+                decode=decode,
+                build=build,
+                sink=LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,)),
+                blobs=stores.blobs,
+                config=config.runner,
+            )
+            for partition in stores.journal.partitions()
         ]
         self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
         self.promotions = Promotions(stores.ledger, stores.journal)

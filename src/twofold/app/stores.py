@@ -9,6 +9,7 @@ from typing import IO
 
 from twofold.config import Config
 from twofold.errors import Conflict
+from twofold.flow.recorder import recall_series
 from twofold.store.blobs import Blobs
 from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog import Catalog
@@ -43,9 +44,11 @@ def open_stores(config: Config) -> Stores:
     """Open the stores of the first process. Raises `Corrupt`, `ConfigError` or `StorageFull` from an engine."""
     home = config.home
     catalog = FileCatalog(home / "catalog")
+    journal = SegmentJournal(home / "journal", partitions=config.partitions)
+    recall_series(journal, catalog)
     return Stores(
         home=home,
-        journal=SegmentJournal(home / "journal", partitions=config.partitions),
+        journal=journal,
         catalog=catalog,
         history=DeltaHistory(home / "history"),
         ledger=open_ledger(home / "ledger.sqlite"),

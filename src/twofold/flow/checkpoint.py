@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -63,7 +64,7 @@ def load(blobs: Blobs, name: str) -> Checkpoint | None:
                 value = arrays[key]
                 stage_state = states.setdefault((tenant, Lane[lane]), {}).setdefault(stage, {})
                 stage_state[field] = value.tobytes() if mark == "b" else value
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise Corrupt(
             f"checkpoint {name} cannot be read: {error}; delete it to replay the journal", blob=name
         ) from error

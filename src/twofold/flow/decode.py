@@ -9,15 +9,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twofold.errors import Corrupt
+from twofold.errors import Corrupt, DecodeError
 from twofold.records.codec import from_json
 from twofold.records.columns import Logs, Predictions, Samples, Spans
 from twofold.records.entity import Edge, Entity
-from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
-from twofold.records.series import Series
 from twofold.records.time import to_ns
-from twofold.store.journal.codec import decode_payload
+from twofold.store.journal.codec import decode_events, decode_payload, decode_series
 
 _BATCHES = {
     FrameKind.SAMPLES: (Samples, "time_ns"),
@@ -35,7 +33,7 @@ def decode(frame: Frame) -> tuple[Sequence[object], int]:
     """
     try:
         return _decode(frame)
-    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (DecodeError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise Corrupt(f"a {frame.kind.name} frame cannot be decoded: {error}", kind=frame.kind.name) from error
 
 
@@ -47,11 +45,11 @@ def _decode(frame: Frame) -> tuple[Sequence[object], int]:
         return [wrapper(data=data, tenant=frame.tenant, lane=frame.lane)], int(newest or 0)
     if frame.kind is FrameKind.TICK:
         return [], 0
-    content: Any = orjson.loads(frame.payload)
     if frame.kind is FrameKind.SERIES:
-        return [from_json(Series, one) for one in content], 0
-    if frame.kind is FrameKind.TOPOLOGY:
-        entities = [from_json(Entity, one) for one in content["entities"]]
-        return [*entities, *(from_json(Edge, one) for one in content["edges"])], 0
-    events = [from_json(Event, one) for one in content]
-    return events, max((to_ns(event.time) for event in events), default=0)
+        return decode_series(frame), 0
+    if frame.kind is FrameKind.EVENTS:
+        events = decode_events(frame)
+        return events, max((to_ns(event.time) for event in events), default=0)
+    content: Any = orjson.loads(frame.payload)
+    entities = [from_json(Entity, one) for one in content["entities"]]
+    return [*entities, *(from_json(Edge, one) for one in content["edges"])], 0

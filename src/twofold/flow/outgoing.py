@@ -22,6 +22,8 @@ _SCHEMES: Final = frozenset({"http", "https"})
 _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = 3
 _REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
+_HARMLESS: Final = frozenset({"content-type", "idempotency-key"})
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Refused(Permanent):
@@ -48,12 +50,16 @@ def origin(url: str) -> str:
     'http://shop.local:80'
 
     Raises:
-        Denied: Not http(s), no host, or credentials inside the URL.
+        Denied: Not http(s), no host, a port that is none, or credentials inside the URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname or parts.username or parts.password:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Denied(f"{url!r} is not a URL: {error}", url=url) from error
+    if parts.scheme not in _SCHEMES or not parts.hostname or "@" in parts.netloc:
         raise Denied(f"{url!r} is not a plain http(s) URL without credentials", url=url)
-    return f"{parts.scheme}://{parts.hostname.lower()}:{parts.port or _PORTS[parts.scheme]}"
+    return f"{parts.scheme}://{_literal(parts.hostname.lower())}:{port or _PORTS[parts.scheme]}"
 
 
 class Outgoing:
@@ -71,7 +77,10 @@ class Outgoing:
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> tuple[int, bytes]:
-        """Status and body of the answer.
+        """Status and body of the answer, after at most three redirects.
+
+        A redirect to another origin takes no headers along but the content's type and the idempotency key:
+        credentials are for whom they were declared.
 
         Raises:
             Denied: The URL or the address it resolves to is not allowed.
@@ -79,11 +88,15 @@ class Outgoing:
             Unavailable: No connection, a timeout, or a 5xx answer.
             TooLarge: The answer is longer than `response_bytes`.
         """
-        for _ in range(_REDIRECTS):
-            status, body, location = self._once(method, url, headers or {}, content)
+        sent = dict(headers or {})
+        for _ in range(_REDIRECTS + 1):
+            status, body, location = self._once(method, url, sent, content)
             if status not in _REDIRECT_STATUS or not location:
                 return status, body
-            url = urljoin(url, location)
+            onward = urljoin(url, location)
+            if origin(onward) != origin(url):
+                sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
+            url = onward
             if status == httpx.codes.SEE_OTHER:
                 method, content = "GET", b""
         raise Unavailable(f"more than {_REDIRECTS} redirects from {url}", url=url)
@@ -97,18 +110,17 @@ class Outgoing:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
-        literal = f"[{address}]" if ":" in address else address
-        pinned = parts._replace(netloc=f"{literal}{port}").geturl()
+        pinned = parts._replace(netloc=f"{_literal(address)}{port}").geturl()
         try:
             with self._client.stream(
                 method,
                 pinned,
-                headers={**headers, "host": f"{host}{port}"},
+                headers={**headers, "host": f"{_literal(host)}{port}", "accept-encoding": "identity"},
                 content=content,
                 extensions={"sni_hostname": host},
             ) as answer:
                 body = b""
-                for chunk in answer.iter_bytes():
+                for chunk in answer.iter_raw():  # never unpacked: a small answer stays small
                     body += chunk
                     if len(body) > self._config.response_bytes:
                         limit = self._config.response_bytes
@@ -129,10 +141,23 @@ class Outgoing:
         except OSError as error:
             raise Unavailable(f"{parts.hostname} does not resolve: {error}", url=url) from error
         address = str(found[0][4][0])
-        if where not in self._trusted and not ipaddress.ip_address(address).is_global:
+        if where not in self._trusted and not _public(address):
             raise Denied(
                 f"{where} resolves to {address}, which is not public; declare it in the configuration to allow it",
                 url=url,
                 address=address,
             )
         return address
+
+
+def _literal(host: str) -> str:
+    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _public(address: str) -> bool:
+    """Whether an address is one of the public internet, and no way round into another network."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address) and (found.sixtofour or found.teredo or found in _NAT64):
+        return False
+    return found.is_global and not found.is_multicast

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from twofold.errors import Transient
-from twofold.records.frame import Position
+from twofold.records.frame import Frame, FrameKind, Position
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
-from twofold.store.journal import Journal
+from twofold.store.journal import Journal, batches
+from twofold.store.journal.codec import decode_series
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +29,23 @@ class RecorderConfig:
         flush_s: Longest time that telemetry stays in the hot window and the journal alone.
         flush_rows: Rows after which it is written earlier; bounds memory.
         frames: Most frames read at once.
+        retry_s: Pause before a transient failure is tried again.
     """
 
     flush_s: float = 30.0
     flush_rows: int = 3_000_000
     frames: int = 256
+    retry_s: float = 1.0
 
 
 class Recorder:
     """One thread over all partitions. A crash loses nothing: it goes on at the committed position.
 
     Readers see rows as soon as `append` returned; files follow with the next flush.
+
+    Attributes:
+        flushes, held: How often the hot window was written, and how often that had to wait.
+        failure: What ended the thread, if anything did.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Recorder:
         self._rows = 0
         self.failure: BaseException | None = None
         self.flushes = 0
+        self.held = 0
 
     def start(self) -> None:
         """Begin in a thread of its own."""
@@ -67,17 +76,25 @@ class Recorder:
             self._thread = None
 
     def drain(self) -> int:
-        """Take every frame that is durable now, in the calling thread; returns their number."""
+        """Take every frame that is durable now, in the calling thread; returns their number.
+
+        Raises:
+            Transient: The hot window is full and cannot be written; nothing is lost, the journal keeps what comes.
+        """
         frames = 0
         for partition in self._journal.partitions():
-            while batch := self._journal.read(partition, self._positions[partition], self._config.frames):
+            while batch := self._next(partition):
                 self._history.append(partition, batch)
                 self._positions[partition] = batch[-1][0]
                 self._rows += sum(frame.rows for _, frame in batch)
                 frames += len(batch)
-                if self._rows >= self._config.flush_rows:
-                    self.flush()
         return frames
+
+    def _next(self, partition: int) -> Sequence[tuple[Position, Frame]]:
+        """The next frames; a full hot window is written first, so a disk that takes nothing fills no memory."""
+        if self._rows >= self._config.flush_rows:
+            self.flush()
+        return self._journal.read(partition, self._positions[partition], self._config.frames)
 
     def flush(self) -> None:
         """Write the hot window, then release the journal. Definitions go first: samples without names are lost."""
@@ -91,11 +108,17 @@ class Recorder:
         due = time.monotonic() + self._config.flush_s
         try:
             while not self._stop.is_set():
-                taken = self.drain()
-                if time.monotonic() >= due:
-                    self._flush_patiently()
-                    due = time.monotonic() + self._config.flush_s
-                elif not taken:
+                try:
+                    taken = self.drain()
+                    if time.monotonic() >= due:
+                        due = time.monotonic() + self._config.flush_s
+                        self.flush()
+                except Transient as error:
+                    self.held += 1
+                    log.warning("the history could not be written, the journal keeps it: %s", error)
+                    self._stop.wait(self._config.retry_s)
+                    continue
+                if not taken:
                     first = self._journal.partitions()[0]
                     self._journal.wait(first, self._positions[first], timeout_s=0.2)
             self.drain()
@@ -104,8 +127,16 @@ class Recorder:
             log.exception("the history is no longer written")
             self.failure = error
 
-    def _flush_patiently(self) -> None:
-        try:
-            self.flush()
-        except Transient as error:
-            log.warning("the history could not be written, the journal keeps it: %s", error)
+
+def recall_series(journal: Journal, catalog: Catalog) -> int:
+    """Give the catalog the definitions that a crash left in the journal alone; returns how many frames held any.
+
+    Before anything registers a series: sids that were given out must stay what they are. Raises `Corrupt`.
+    """
+    frames = 0
+    for partition in journal.partitions():
+        for _, frame in batches(journal, partition, journal.committed(CONSUMER, partition)):
+            if frame.kind is FrameKind.SERIES:
+                catalog.restore(decode_series(frame))
+                frames += 1
+    return frames

@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from twofold.errors import TwofoldError
+from twofold.errors import Transient, TwofoldError
 from twofold.flow import checkpoint
 from twofold.flow.checkpoint import Key
 from twofold.flow.pipeline import Pipeline
+from twofold.records.entity import Edge, Entity
+from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
 from twofold.store.blobs import Blobs
 from twofold.store.journal import Journal
@@ -25,6 +27,8 @@ from twofold.store.journal import Journal
 log = logging.getLogger(__name__)
 
 CONSUMER: Final = "pipeline"
+TOLD: Final = (Event, Entity, Edge)
+"""What senders tell outright: it goes to the sink as it came, beside what stages make of it."""
 Decode = Callable[[Frame], tuple[Sequence[object], int]]
 """A frame's items and the newest event time among them (0 without any)."""
 Build = Callable[[str, Lane], Pipeline]
@@ -35,7 +39,7 @@ class Sink(Protocol):
     """Takes what stages made."""
 
     def write(self, made: Sequence[object], *, tenant: str, lane: Lane) -> None:
-        """Write durably and idempotently. Raises `Transient` errors to be tried again."""
+        """Write durably and idempotently. Raises `Transient` errors to be tried again; others end the partition."""
         ...
 
 
@@ -56,7 +60,13 @@ class RunnerConfig:
 
 @dataclass(slots=True)
 class Progress:
-    """What the runner has done, for `/metrics` and status pages."""
+    """What the runner has done, for `/metrics` and status pages.
+
+    Attributes:
+        failures: Times that results were held back.
+        poisoned: Frames that could not be read and were skipped.
+        refused_builds: Times that another version could not take over.
+    """
 
     frames: int = 0
     rows: int = 0
@@ -65,6 +75,7 @@ class Progress:
     checkpoints: int = 0
     event_ns: int = 0
     poisoned: int = 0
+    refused_builds: int = 0
 
 
 class Runner:
@@ -179,10 +190,7 @@ class Runner:
     def _work(self, batch: Sequence[tuple[Position, Frame]]) -> None:
         if self._stale:
             self._stale = False
-            for key, old in list(self._pipelines.items()):
-                new = self._build(*key)
-                new.restore(old.snapshot())
-                self._pipelines[key] = new
+            self._renew()
         made: dict[Key, list[object]] = {}
         for _, frame in batch:
             if frame.source is Source.DERIVED:
@@ -193,6 +201,20 @@ class Runner:
             if items:
                 self._write(items, tenant=tenant, lane=lane)
         self._position = batch[-1][0]
+
+    def _renew(self) -> None:
+        """All pipelines anew; when one cannot take over its state, the old ones go on."""
+        renewed: dict[Key, Pipeline] = {}
+        try:
+            for key, old in self._pipelines.items():
+                renewed[key] = self._build(*key)
+                renewed[key].restore(old.snapshot())
+                renewed[key].failures.update(old.failures)
+        except TwofoldError:
+            self.progress.refused_builds += 1
+            log.exception("what went live cannot take over the running state; the version before goes on")
+        else:
+            self._pipelines = renewed
 
     def _push(self, key: Key, frame: Frame) -> list[object]:
         pipeline = self._pipelines.get(key)
@@ -209,7 +231,8 @@ class Runner:
         self.progress.frames += 1
         self.progress.rows += frame.rows
         self.progress.event_ns = max(self.progress.event_ns, min(event_ns, frame.time_ns))
-        return pipeline.push(items, event_ns=event_ns, received_ns=frame.time_ns)
+        told = [item for item in items if isinstance(item, TOLD)]
+        return told + pipeline.push(items, event_ns=event_ns, received_ns=frame.time_ns)
 
     def _open(self, key: Key) -> Pipeline:
         """A new pipeline; the live lane goes on from what the backfill of its tenant has learnt."""
@@ -224,7 +247,7 @@ class Runner:
         while True:
             try:
                 self._sink.write(items, tenant=tenant, lane=lane)
-            except TwofoldError as error:
+            except Transient as error:
                 self.progress.failures += 1
                 log.warning("results are held back: %s", error)
                 if self._stop.wait(self._config.retry_s):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Final
 
 import orjson
 import pyarrow as pa
 
+from twofold.errors import Conflict, InputError, Permanent
 from twofold.records.alert import Alert
 from twofold.records.columns import DerivedSamples
 from twofold.records.diagnosis import Diagnosis
@@ -23,6 +26,8 @@ from twofold.store.journal import Journal
 from twofold.store.journal.codec import encode_batch
 from twofold.store.ledger import Ledger
 
+log = logging.getLogger(__name__)
+
 KEPT: Final = (Finding, Alert, Incident, TimelineEntry, Diagnosis, Event, Entity, Edge)
 """Record types that the ledger keeps; other items only pass between stages."""
 
@@ -36,8 +41,16 @@ class LedgerSink:
     Order matters for a crash in between: samples first (their replay is dropped by window), then records
     (same ids again), then followers (their own idempotency keys).
 
+    A record that the ledger refuses for good is counted and left out, and so is a follower's refusal: neither may hold
+    back everybody else's results.
+
     Args:
+        partition: Where derived frames go: the partition whose stages made them, since history keeps one mark of
+            derived windows a partition.
         follow: Called with the written records, for joints and proposals.
+
+    Attributes:
+        refused: Records left out, by type, and refusals of followers under `follow`.
     """
 
     def __init__(
@@ -45,26 +58,50 @@ class LedgerSink:
         journal: Journal,
         ledger: Ledger,
         *,
+        partition: int = 0,
         follow: Sequence[Follow] = (),
     ) -> None:
         self._journal = journal
         self._ledger = ledger
+        self._partition = partition
         self._follow = tuple(follow)
+        self.refused: Counter[str] = Counter()
 
     def write(self, made: Sequence[object], *, tenant: str, lane: Lane) -> None:
         """See `flow.runner.Sink`."""
-        frames = _derived_frames(made, tenant=tenant, lane=lane)
+        frames = _derived_frames(made, tenant=tenant, lane=lane, partition=self._partition)
         if frames:
             self._journal.append(frames)
         latest: dict[tuple[type, str], object] = {}
         for item in made:
             if isinstance(item, KEPT):
                 latest[type(item), _key(item)] = item
-        records = list(latest.values())
-        if records:
-            self._ledger.put(*records, merge=merge)
+        records = self._put(list(latest.values()))
         for follow in self._follow:
-            follow(records, tenant, lane)
+            try:
+                follow(records, tenant, lane)
+            except Permanent:
+                self.refused["follow"] += 1
+                log.exception("a follower of the pipeline refused its records")
+
+    def _put(self, records: list[object]) -> list[object]:
+        """Write all in one transaction, or one by one without those that the ledger will never take."""
+        if not records:
+            return []
+        try:
+            self._ledger.put(*records, merge=merge)
+        except (Conflict, InputError):
+            return [record for record in records if self._put_one(record)]
+        return records
+
+    def _put_one(self, record: object) -> bool:
+        try:
+            self._ledger.put(record, merge=merge)
+        except (Conflict, InputError):
+            self.refused[type(record).__name__] += 1
+            log.exception("the ledger refuses a %s", type(record).__name__)
+            return False
+        return True
 
 
 def _key(record: object) -> str:
@@ -73,7 +110,7 @@ def _key(record: object) -> str:
     return str(record.id)  # type: ignore[attr-defined]  # every kept record but an edge has an id
 
 
-def _derived_frames(made: Sequence[object], *, tenant: str, lane: Lane) -> list[Frame]:
+def _derived_frames(made: Sequence[object], *, tenant: str, lane: Lane, partition: int) -> list[Frame]:
     series = [item for item in made if isinstance(item, Series)]
     windows: dict[int, list[pa.RecordBatch]] = {}
     for item in made:
@@ -91,6 +128,7 @@ def _derived_frames(made: Sequence[object], *, tenant: str, lane: Lane) -> list[
                 tenant=tenant,
                 lane=lane,
                 source=Source.DERIVED,
+                partition=partition,
             )
         )
     for window_ns, batches in sorted(windows.items()):
@@ -104,7 +142,8 @@ def _derived_frames(made: Sequence[object], *, tenant: str, lane: Lane) -> list[
                 tenant=tenant,
                 lane=lane,
                 source=Source.DERIVED,
+                partition=partition,
             )
             for batch in table.to_batches()
         )
-    return [replace(frame, partition=0) for frame in frames]
+    return frames

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from twofold.errors import TwofoldError
 from twofold.store.ledger import Change, Ledger
 
 log = logging.getLogger(__name__)
+
+_LONGEST_S: Final = 10.0
 
 Follower = Callable[[Sequence[Change]], object]
 
@@ -17,7 +20,8 @@ Follower = Callable[[Sequence[Change]], object]
 class Watch:
     """One thread that polls the feed and tells followers of every write once, in order.
 
-    A follower that raises is told the same writes again, after a pause: it must be idempotent.
+    A follower that raises is told the same writes again, after a pause: it must be idempotent. The pause grows
+    while it goes on raising, up to ten seconds.
 
     Args:
         after: Sequence number from which on writes are new; `save` is told each one that is done.
@@ -65,12 +69,18 @@ class Watch:
         return len(changes)
 
     def _loop(self) -> None:
+        pause_s = self._poll_s
         while not self._stop.is_set():
             try:
                 busy = self.round()
+                pause_s = self._poll_s
             except TwofoldError as error:
                 self.failures += 1
                 log.warning("a follower of the ledger could not keep up and will be told again: %s", error)
-                busy = 0
+                busy, pause_s = 0, min(pause_s * 2, _LONGEST_S)
+            except Exception:  # the thread's boundary: who follows the ledger must not silently stop
+                self.failures += 1
+                log.exception("a follower of the ledger failed and will be told again")
+                busy, pause_s = 0, min(pause_s * 2, _LONGEST_S)
             if not busy:
-                self._stop.wait(self._poll_s)
+                self._stop.wait(pause_s)

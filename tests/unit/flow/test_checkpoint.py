@@ -1,0 +1,75 @@
+"""What stages knew at one position comes back as it was, or is refused with a next step."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from twofold.errors import Corrupt
+from twofold.flow.checkpoint import Checkpoint, load, save
+from twofold.records.frame import Lane, Position
+from twofold.store.blobs.files import FileBlobs
+
+NAMES = st.text(st.characters(categories=["L", "N"], include_characters=" ./-@"), min_size=1, max_size=8)
+VALUES = st.binary(max_size=40) | hnp.arrays(
+    st.sampled_from([np.int64, np.float64, np.int8, np.bool_]), hnp.array_shapes(max_dims=2, min_side=0, max_side=4)
+)
+STATES = st.dictionaries(
+    st.tuples(NAMES, st.sampled_from(Lane)),
+    st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, min_size=1, max_size=3), min_size=1, max_size=3),
+    max_size=3,
+)
+
+
+@given(states=STATES, segment=st.integers(0, 2**31), offset=st.integers(0, 2**40))
+def test_every_state_comes_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    states: dict[object, dict[str, dict[str, object]]],
+    segment: int,
+    offset: int,
+) -> None:
+    blobs = FileBlobs(tmp_path_factory.mktemp("blobs"))
+    save(blobs, "c", Checkpoint(position=Position(segment, offset), states=states))  # type: ignore[arg-type]
+    found = load(blobs, "c")
+    assert found is not None
+    assert found.position == (segment, offset)
+    assert found.states.keys() == states.keys()
+    for key, stages in states.items():
+        for stage, fields in stages.items():
+            for field, value in fields.items():
+                got = found.states[key][stage][field]  # type: ignore[index]
+                assert type(got) is type(value)
+                assert (
+                    got == value
+                    if isinstance(value, bytes)
+                    else np.array_equal(got, value, equal_nan=value.dtype.kind == "f")
+                )
+
+
+def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
+    assert load(FileBlobs(tmp_path), "none") is None
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "cut", "other arrays", "pickle"])
+def test_damage_is_named_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    blobs = FileBlobs(tmp_path)
+    save(blobs, "c", Checkpoint(position=Position(1, 2), states={("main", Lane.LIVE): {"s": {"f": np.arange(100)}}}))
+    whole, other, pickled = blobs.get("c"), io.BytesIO(), io.BytesIO()
+    np.savez(other, allow_pickle=False, something=np.arange(3))
+    np.savez(pickled, position=np.array([object(), object()]))
+    data = {
+        "garbage": b"not a checkpoint",
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "other arrays": other.getvalue(),
+        "pickle": pickled.getvalue(),
+    }[damage]
+    blobs.put("c", data)
+    with pytest.raises(Corrupt, match="delete it to replay"):
+        load(blobs, "c")
