@@ -16,16 +16,17 @@ from twofold.stats.judge import close, judge, moved
 from twofold.stats.layout import (
     COUNTER,
     DAY_S,
-    DELTA,
     DUPLICATE,
     GAUGE,
     HEAD,
     IGNORED,
+    LARGEST,
     LATE,
     NOT_FINITE,
     NS,
     OPENED,
     RESET,
+    TOO_LARGE,
 )
 from twofold.stats.score import score, season_at, start
 
@@ -35,8 +36,8 @@ STILL: Final = 1e-5  # share of the value below which a step is rounding, not mo
 @part
 def _take(s: Any, time_ns: int, value: float, outcomes: npt.NDArray[np.int64]) -> float:  # pragma: no cover - compiled
     """The value to judge (a rate for counters), or NaN when there is none; moves the clock of the series."""
-    if not np.isfinite(value):
-        outcomes[NOT_FINITE] += 1
+    if not np.isfinite(value) or abs(value) > LARGEST:
+        outcomes[TOO_LARGE if np.isfinite(value) else NOT_FINITE] += 1
         return np.nan
     if s.first_ns == 0:
         s.first_ns = time_ns
@@ -48,19 +49,27 @@ def _take(s: Any, time_ns: int, value: float, outcomes: npt.NDArray[np.int64]) -
         outcomes[LATE if time_ns < s.last_ns else DUPLICATE] += 1
         return np.nan
     dt_s = (time_ns - s.last_ns) * NS
+    before = s.raw
+    _tick(s, time_ns, dt_s)
+    s.raw = value
+    if s.kind == GAUGE:
+        return value
+    x = (value - before) / dt_s if s.kind == COUNTER else value / dt_s
+    reset = s.kind == COUNTER and x < 0.0
+    if reset or abs(x) > LARGEST:
+        outcomes[RESET if reset else TOO_LARGE] += 1
+        return np.nan
+    return float(x)
+
+
+@part
+def _tick(s: Any, time_ns: int, dt_s: float) -> None:  # pragma: no cover - compiled
+    """Move the clock of the series and its usual period."""
     if s.period_s == 0.0:
         s.period_s = dt_s
     else:
         s.period_s += max(0.1, 1.0 / (s.count + 1.0)) * (min(dt_s, 3.0 * s.period_s) - s.period_s)
     s.last_ns = time_ns
-    before = s.raw
-    s.raw = value
-    if s.kind == COUNTER:
-        if value < before:
-            outcomes[RESET] += 1
-            return np.nan
-        return float((value - before) / dt_s)
-    return float(value / dt_s) if s.kind == DELTA else value
 
 
 @part
@@ -111,7 +120,7 @@ def learn(
         begin: First sample to take.
         scores: Out: rank of the sample among those of all series, powers of ten; left as it is where not judged.
         events: Out: openings and closings, `EVENT`.
-        outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`; added to.
+        outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`, `TOO_LARGE`; added to.
 
     Returns:
         How many samples are done, how many events were written.

@@ -22,6 +22,7 @@ OUTCOMES: Final = {
     layout.DUPLICATE: "duplicate",
     layout.NOT_FINITE: "not_finite",
     layout.RESET: "counter_reset",
+    layout.TOO_LARGE: "too_large",
 }
 
 
