@@ -23,6 +23,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = 3
 _REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
 _HARMLESS: Final = frozenset({"content-type", "idempotency-key"})
+_LATER: Final = frozenset({408, 425, 429})
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -84,8 +86,9 @@ class Outgoing:
 
         Raises:
             Denied: The URL or the address it resolves to is not allowed.
-            Refused: The answer is 4xx.
-            Unavailable: No connection, a timeout, or a 5xx answer.
+            Refused: The answer is 4xx, but 408, 425 and 429.
+            Unavailable: One of these, 5xx, a timeout or no connection. Without an answer the fact `sent` says
+                whether the request may have arrived.
             TooLarge: The answer is longer than `response_bytes`.
         """
         sent = dict(headers or {})
@@ -126,8 +129,10 @@ class Outgoing:
                         limit = self._config.response_bytes
                         raise TooLarge(f"{url} answered more than {limit} bytes", reason="response_too_large", url=url)
         except httpx.HTTPError as error:
-            raise Unavailable(f"{method} {url} failed: {error or type(error).__name__}", url=url) from error
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            sent = not isinstance(error, _UNSENT)
+            text = f"{method} {url} failed: {str(error) or type(error).__name__}"
+            raise Unavailable(text, url=url, sent=sent) from error
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.status_code in _LATER:
             raise Unavailable(f"{method} {url} answered {answer.status_code}", url=url, status=answer.status_code)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise Refused(f"{method} {url} answered {answer.status_code}: {body[:200]!r}", status=answer.status_code)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ import pytest
 
 from twofold.aiops.respond.actions import Actions, declared_actions
 from twofold.aiops.respond.inventory import Inventory, Operation
-from twofold.flow.outgoing import Outgoing
+from twofold.flow.outgoing import Outgoing, OutgoingConfig
 from twofold.records.alert import Alert, AlertState, Severity
 from twofold.records.diagnosis import Diagnosis, Suspect
 from twofold.records.event import ChangeKind, Event, EventKind
@@ -31,6 +32,7 @@ class Shop:
     url: str = ""
     calls: list[tuple[str, str]] = field(default_factory=list)
     status: int = 200
+    before: Callable[[], object] = lambda: None
 
 
 @pytest.fixture
@@ -41,15 +43,17 @@ def shop() -> Iterator[Shop]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
             state.calls.append((self.path, self.headers.get("idempotency-key", "")))
+            state.before()
             self.send_response(state.status)
             self.end_headers()
-            self.wfile.write(b'{"ok": true}')
+            with suppress(OSError):  # the caller may have gone
+                self.wfile.write(b'{"ok": true}')
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield state
@@ -68,7 +72,7 @@ def actions(shop: Shop) -> Iterator[Actions]:
             "feature:recommender/*": {"data.rollback": Operation(url=f"{shop.url}/data")},
         }
     )
-    outgoing = Outgoing(trusted=list(inventory.urls()))
+    outgoing = Outgoing(trusted=list(inventory.urls()), config=OutgoingConfig(timeout_s=1))
     yield declared_actions(inventory, outgoing)
     outgoing.close()
 

@@ -23,13 +23,13 @@ from twofold.store.ledger import Ledger
 
 
 class PlainContext:
-    """Runs steps at once; `cut` names a step that a crash cut off; `answer` is what a person sends."""
+    """Runs steps at once; `cut` names a step that a crash cut off; `answers` are what people send, in order."""
 
     workflow_id = "w"
 
-    def __init__(self, cut: str = "", answer: Json = None) -> None:
+    def __init__(self, cut: str = "", *answers: Json) -> None:
         self._cut = cut
-        self._answer = answer
+        self._answers = list(answers)
 
     def step(self, name: str, call: Callable[[], Json], *, idempotent: bool, timeout_s: float = 60.0) -> Json:  # noqa: ARG002 - the port's signature
         if name == self._cut:
@@ -40,7 +40,7 @@ class PlainContext:
             raise StepFailed(f"{type(error).__name__}: {error}") from error
 
     def receive(self, topic: str, timeout_s: float) -> Json | None:  # noqa: ARG002 - the port's signature
-        return self._answer
+        return self._answers.pop(0) if self._answers else None
 
     def sleep(self, seconds: float) -> None:
         """Not used here."""
@@ -125,7 +125,7 @@ def test_a_failing_step_ends_the_execution(rig: Rig, shop: Shop) -> None:
 )
 def test_a_cut_off_step_waits_for_a_person(rig: Rig, shop: Shop, outcome: str, state: ExecutionState) -> None:
     rig.ledger.put(alert(AlertState.RESOLVED))
-    done = rig.run(PlainContext(cut="roll back", answer={"outcome": outcome}))
+    done = rig.run(PlainContext("roll back", {"step": "roll back", "outcome": outcome}))
     assert done.state is state
     assert shop.calls == [], "it is never silently run again"
     assert any("a person must look" in line.text for line in rig.ledger.find(TimelineEntry, tenant="main"))
@@ -142,3 +142,34 @@ def test_an_execution_that_nobody_approved_does_not_run(rig: Rig, shop: Shop) ->
     rig.ledger.update(Execution, rig.execution.id, lambda e: replace(e, approver=""), tenant="main")
     assert rig.run().state is ExecutionState.FAILED
     assert shop.calls == []
+
+
+def test_an_answer_about_another_step_is_not_taken_for_this_one(rig: Rig) -> None:
+    """Decisions are sent at least once, so one about an earlier step may still wait in the queue."""
+    rig.ledger.put(alert(AlertState.RESOLVED))
+    stale, fresh = {"step": "drain", "outcome": "succeeded"}, {"step": "roll back", "outcome": "failed"}
+    assert rig.run(PlainContext("roll back", stale, fresh)).state is ExecutionState.FAILED
+
+
+def test_nobody_answers_for_a_day_and_the_execution_fails(rig: Rig) -> None:
+    assert rig.run(PlainContext("roll back")).state is ExecutionState.FAILED
+
+
+def test_what_a_person_decided_while_the_worker_was_down_stays(rig: Rig) -> None:
+    """A recovered workflow tells its way again; that must not take the decision back."""
+    rig.run(PlainContext("roll back"))
+    rig.responder.decide(rig.execution.id, step="roll back", outcome=StepState.SUCCEEDED, actor="ann", tenant="main")
+    rig.run(PlainContext("roll back", {"step": "roll back", "outcome": "succeeded"}))
+    (step,) = rig.ledger.get(Execution, rig.execution.id, tenant="main").steps
+    assert step.state is StepState.SUCCEEDED
+    assert step.output.endswith("ann says: succeeded")
+
+
+def test_a_call_that_may_have_arrived_is_unknown_not_failed(rig: Rig, shop: Shop) -> None:
+    """After a timeout nobody knows; calling it a failure would invite to do it twice."""
+    rig.ledger.put(alert(AlertState.RESOLVED))
+    shop.before = lambda: time.sleep(1.5)
+    done = rig.run(PlainContext("", {"step": "roll back", "outcome": "succeeded"}))
+    assert done.state is ExecutionState.SUCCEEDED
+    assert len(shop.calls) == 1
+    assert any("its effect is not known" in line.text for line in rig.ledger.find(TimelineEntry, tenant="main"))

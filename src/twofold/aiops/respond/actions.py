@@ -12,6 +12,8 @@ from twofold.aiops.respond.inventory import Inventory, Operation
 from twofold.errors import ConfigError, InputError, NotFound, TwofoldError, Unavailable
 from twofold.flow.outgoing import Outgoing
 
+_PROGRAM_S: Final = 60.0
+
 Arguments = Mapping[str, Any]
 
 
@@ -122,9 +124,13 @@ class Operate:
 
 
 def _spawn(operation: Operation) -> str:
-    done = subprocess.run(  # noqa: S603 - a fixed argument list from the inventory, no shell
-        operation.argv, capture_output=True, text=True, timeout=60, check=False
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed argument list from the inventory, no shell
+            operation.argv, capture_output=True, text=True, timeout=_PROGRAM_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        text = f"{operation.argv[0]} was ended after {_PROGRAM_S:g} s"
+        raise Unavailable(text, sent=True) from error
     text = (done.stdout + done.stderr).strip()
     if done.returncode:
         raise Unavailable(f"{operation.argv[0]} ended with {done.returncode}: {text[:400]}", code=done.returncode)

@@ -17,6 +17,7 @@ from twofold.aiops.respond.actions import Actions
 from twofold.aiops.respond.approval import approval_hash
 from twofold.aiops.respond.switch import halted
 from twofold.aiops.respond.timeline import entry, note
+from twofold.errors import Unavailable
 from twofold.flow.workflow import Context, Json, StepFailed, StepInterrupted
 from twofold.records.alert import Alert, AlertState
 from twofold.records.incident import Incident, IncidentState, TimelineKind
@@ -27,6 +28,16 @@ NAME: Final = "runbook"
 DECISION: Final = "decision"
 _DECIDE_S: Final = 24 * 3600.0
 _POLL_S: Final = 1.0
+
+_ORDER: Final = (
+    StepState.PENDING,
+    StepState.RUNNING,
+    StepState.UNKNOWN,
+    StepState.SKIPPED,
+    StepState.FAILED,
+    StepState.SUCCEEDED,
+)
+"""A step only goes on: a recovered workflow tells its way again, and a person may have decided meanwhile."""
 
 Audit = Callable[[str, str, str, str, Mapping[str, str]], None]
 """(tenant, actor, action, target, detail) -> None; raises when the record cannot be written: then nothing is done."""
@@ -109,7 +120,12 @@ class Executor:
                 ", ".join(execution.targets),
                 {"execution": execution.id, "step": step.name, "incident": execution.incident},
             )
-            return {"output": action.run(filled, key=f"{execution.id}/{step.name}")}
+            try:
+                return {"output": action.run(filled, key=f"{execution.id}/{step.name}")}
+            except Unavailable as error:
+                if step.idempotent or not error.facts.get("sent"):
+                    raise
+                return {"unclear": error.message}  # it may have arrived: no failure that one may just repeat
 
         self._tell(execution, step, StepState.RUNNING, "")
         try:
@@ -118,13 +134,18 @@ class Executor:
             return self._tell(execution, step, StepState.FAILED, str(error))
         except StepInterrupted as error:
             return self._unknown(context, execution, step, str(error))
+        if "unclear" in result:
+            return self._unknown(context, execution, step, result["unclear"])
         if "halted" in result:
             return self._tell(execution, step, StepState.SKIPPED, result["halted"])
         self._tell(execution, step, StepState.SUCCEEDED, result["output"])
         return ""
 
     def _unknown(self, context: Context, execution: Execution, step: Step, why: str) -> str:
-        """A cut-off step: ask the world read-only, then a person."""
+        """A step of unclear effect: ask the world read-only, then a person.
+
+        Only an answer about this very step counts: an answer about an earlier one may come twice.
+        """
         action = self._actions.get(step.action)
         filled = execution.arguments["steps"][step.name]
         done = context.step(f"{step.name}:check", lambda: action.check(filled), idempotent=True)
@@ -134,6 +155,8 @@ class Executor:
         self._tell(execution, step, StepState.UNKNOWN, f"{why}; its effect is not known, a person must look")
         self._set(execution.id, execution.tenant, state=ExecutionState.UNKNOWN)
         answer = context.receive(DECISION, _DECIDE_S)
+        while answer is not None and answer["step"] != step.name:
+            answer = context.receive(DECISION, _DECIDE_S)
         outcome = StepState.FAILED if answer is None else StepState(answer["outcome"])
         if outcome is StepState.SUCCEEDED:
             self._set(execution.id, execution.tenant, state=ExecutionState.RUNNING)
@@ -158,7 +181,7 @@ class Executor:
         now = self._clock()
 
         def told(run: StepRun) -> StepRun:
-            if run.name != step.name:
+            if run.name != step.name or _ORDER.index(run.state) > _ORDER.index(state):
                 return run
             ended = None if state in (StepState.RUNNING, StepState.UNKNOWN) else now
             return replace(run, state=state, started=run.started or now, ended=ended, output=output or run.output)
