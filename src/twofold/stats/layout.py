@@ -17,7 +17,7 @@ GAUGE, COUNTER, DELTA, IGNORED = 0, 1, 2, 3
 UP, DOWN, FIRST_CHANGE = 1, 2, 4
 OPENED, RECOVERED, NEW_LEVEL = 1, 2, 3
 LATE, DUPLICATE, NOT_FINITE, RESET, TOO_LARGE, OUTCOMES = 0, 1, 2, 3, 4, 5
-LARGEST: Final = 1e30  # states are 32 bit, and must hold sums of such values
+LARGEST: Final = 1e18  # states are 32 bit, and must hold squares of such values
 
 
 def row_type(bins: int) -> np.dtype[Any]:

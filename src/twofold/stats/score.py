@@ -96,8 +96,8 @@ def _shock(
 ) -> tuple[float, float]:  # pragma: no cover - compiled
     from_fast = y - s.fast
     from_rest = y - season - s.fast_rest
-    trust_fast = 1.0 / (float(s.fast_error) ** 2 + tiny * tiny)  # squares leave the range of 32 bits
-    trust_rest = 1.0 / (float(s.rest_error) ** 2 + tiny * tiny)
+    trust_fast = 1.0 / (s.fast_error * s.fast_error + tiny * tiny)
+    trust_rest = 1.0 / (s.rest_error * s.rest_error + tiny * tiny)
     shock = (trust_fast * from_fast + trust_rest * from_rest) / (trust_fast + trust_rest)
     u = abs(shock) / (s.shock + base)
 

@@ -106,10 +106,10 @@ def who(series: Series) -> str:
     >>> who(Series(sid=1, metric="m", entity="service:checkout", labels={"callee": "service:payment"}))
     'checkout -> payment'
     """
-    text = labels_text(series.labels)
+    text, owner = labels_text(series.labels), bare(series.entity) or "an unknown entity"
     if not text:
-        return bare(series.entity) or "an unknown entity"
-    return f"{bare(series.entity)} {text}" if text.startswith("->") else f"{bare(series.entity)} ({text})"
+        return owner
+    return f"{owner} {text}" if text.startswith("->") else f"{owner} ({text})"
 
 
 def left_band(series: Series, value: float, expected: float, onset: datetime) -> str:
