@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import yaml
 
@@ -202,3 +202,8 @@ def _refuse_unknown(kind: type, tree: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"no setting {where}{name}; known here: {sorted(known)}", setting=f"{where}{name}")
         if is_dataclass(hints[name]) and isinstance(value, Mapping):
             _refuse_unknown(hints[name], value, f"{where}{name}.")
+        element = next(iter(get_args(hints[name])), None)
+        if isinstance(element, type) and is_dataclass(element) and isinstance(value, list):
+            for number, one in enumerate(value):
+                if isinstance(one, Mapping):
+                    _refuse_unknown(element, one, f"{where}{name}.{number}.")

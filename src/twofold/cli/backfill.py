@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from twofold.cli.client import Api, connect
-from twofold.cli.output import fail
+from twofold.cli.output import Exit, fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ def send(api: Api, capture: Path, *, ends_now: bool) -> int:
     import asyncio
     import time
 
+    import httpx
     from rich.progress import Progress
 
     from twofold.aiops.ingest.capture import read_capture, shift
@@ -52,7 +53,10 @@ def send(api: Api, capture: Path, *, ends_now: bool) -> int:
                     await asyncio.gather(*(_post(client, request) for request in chunk))
                     progress.advance(task, len(chunk))
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except httpx.HTTPError as error:
+        fail(f"{api.url} went away in the middle ({type(error).__name__}); send it again", Exit.UNREACHABLE)
     return len(times)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ class Api:
         self._http = httpx.Client(
             base_url=url, timeout=30.0, headers={"authorization": f"Bearer {token}"} if token else {}, trust_env=False
         )
+        weakref.finalize(self, self._http.close)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON answer of a GET; empty parameters are left out."""

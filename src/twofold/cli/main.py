@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from twofold import __version__
 from twofold.cli import backfill, demo, detectors, incidents, models, runbooks
 from twofold.cli.client import connect
-from twofold.cli.output import Format, Output, ago, show, table
+from twofold.cli.output import Exit, Format, Output, ago, show, table
+from twofold.errors import ConfigError, Conflict, NotFound, TwofoldError
 
 app = typer.Typer(
     name="twofold",
@@ -92,5 +94,19 @@ def status(output: Output = Format.TABLE) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. An error of ours is one sentence and an exit code, never a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        _end(error, Exit.USAGE)
+    except Conflict as error:
+        _end(error, Exit.CONFLICT)
+    except NotFound as error:
+        _end(error, Exit.NOT_FOUND)
+    except TwofoldError as error:
+        _end(error, Exit.FAILED)
+
+
+def _end(error: TwofoldError, code: Exit) -> NoReturn:
+    typer.echo(f"twofold: {error.message}", err=True)
+    sys.exit(code)
