@@ -72,6 +72,8 @@ class Traffic:
                 self.lives.append(version)
             case ReleaseStage.ROLLED_BACK | ReleaseStage.RETIRED:
                 self.lives = [other for other in self.lives if other != version]
+                self.canaries.pop(self.live, None)  # what comes back may have been offered again meanwhile
+                self.shadows = [other for other in self.shadows if other != self.live]
             case _:
                 pass
 

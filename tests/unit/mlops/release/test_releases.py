@@ -6,7 +6,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.mlops import toys
@@ -203,6 +203,7 @@ _ACTS = st.lists(
 
 
 @given(_ACTS)
+@example([(LIVE, "1"), (SHADOW, "3"), (LIVE, "3"), (SHADOW, "1"), (None, "3")])  # what comes back was shadowing
 def test_whatever_is_asked_shares_sum_to_one_and_live_never_vanishes(
     acts: list[tuple[ReleaseStage | None, str]],
 ) -> None:
