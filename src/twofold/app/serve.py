@@ -18,6 +18,7 @@ from typing import Any, Final
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from twofold.aiops.detect.bands import Bands
 from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.ingest import PERMISSIONS as INGEST_PERMISSIONS
@@ -108,6 +109,7 @@ class Server:
             models=ModelProcess(self.stores.ledger),
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
+            bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
         )
 

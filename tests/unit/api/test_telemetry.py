@@ -12,6 +12,8 @@ import pytest
 
 from tests.api_world import NOW, World
 from tests.unit.api.test_incidents import a_finding
+from twofold.aiops.detect.bands import Bands
+from twofold.aiops.detect.config import PanelConfig
 from twofold.api.app import create_api
 from twofold.records.access import Role
 from twofold.records.series import Series, SeriesKind, sid_text
@@ -95,6 +97,41 @@ def test_the_band_of_a_running_detector_comes_first(world: World, sid: str) -> N
     band = points(world, sid, step_s=60)["band"]
     assert band["low"][:2] == [None, 0.0]
     assert band["high"][1] == 1.0
+
+
+def test_the_band_of_the_live_detector_covers_the_whole_window(world: World) -> None:
+    number, _ = world.catalog.register(
+        "span.duration.p95", {}, entity="service:slow", tenant="main", unit="s", kind=SeriesKind.GAUGE
+    )
+    calm = np.random.default_rng(0).normal(0.05, 0.003, 1800)
+    calm[1700:] += 1.0
+    rows = [
+        {"sid": number, "time_ns": NOW_NS - (1800 - second) * SECOND_NS, "value": value}
+        for second, value in enumerate(calm.tolist())
+    ]
+    world.history.add(Table.SAMPLES, *rows)
+    world.api = create_api(replace(world.services, bands=Bands(world.history, PanelConfig)))
+    start, end = NOW - timedelta(seconds=900), NOW
+    found = points(world, sid_text(number), start=start.isoformat(), end=end.isoformat())
+    low, high, mean = (np.array(each) for each in (found["band"]["low"], found["band"]["high"], found["mean"]))
+    assert len(low) == len(high) == len(mean) > 400
+    assert ((low >= 0) & (low < 0.05) & (high > 0.05) & (high < 0.2)).all()
+    assert (mean[-40:] > high[-40:]).all()
+
+
+def test_a_counter_is_shown_per_second(world: World) -> None:
+    number, _ = world.catalog.register(
+        "http.requests", {}, entity="service:cart", tenant="main", unit="By", kind=SeriesKind.COUNTER
+    )
+    totals = [0.0, 50.0, 100.0, 10.0, 60.0, 110.0]
+    rows = [
+        {"sid": number, "time_ns": NOW_NS - (60 - 10 * n) * SECOND_NS, "value": total} for n, total in enumerate(totals)
+    ]
+    world.history.add(Table.SAMPLES, *rows)
+    found = points(world, sid_text(number), start=(NOW - timedelta(seconds=50)).isoformat(), end=NOW.isoformat())
+    assert found["series"]["unit"] == "By/s"
+    assert found["mean"] == [5.0, 5.0, 5.0, 5.0]
+    assert found["time_ms"][0] == (NOW_NS - 50 * SECOND_NS) // 10**6
 
 
 @pytest.mark.parametrize(

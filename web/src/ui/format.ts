@@ -50,7 +50,8 @@ export function formatUnit(value: number | null | undefined, unit: string): stri
   if (unit === "By") return formatBytes(value);
   if (unit === "1") return formatNumber(value);
   if (unit === "%") return `${formatNumber(value)} %`;
-  if (unit === "1/s" || unit === "{request}/s") return `${formatNumber(value)}/s`;
+  if (unit === "1/s" || /^\{.*\}\/s$/.test(unit)) return `${formatNumber(value)}/s`;
+  if (unit === "By/s") return `${formatBytes(value)}/s`;
   return unit === "" ? formatNumber(value) : `${formatNumber(value)} ${unit}`;
 }
 

@@ -45,6 +45,8 @@ describe("units", () => {
     expect(formatUnit(3, "{connection}")).toBe("3 {connection}"));
   test("rates and missing values", () => {
     expect(formatUnit(18.4, "1/s")).toBe("18.4/s");
+    expect(formatUnit(3, "{connection}/s")).toBe("3/s");
+    expect(formatUnit(2048, "By/s")).toBe(`${formatUnit(2048, "By")}/s`);
     expect(formatUnit(null, "s")).toBe("–");
   });
 });

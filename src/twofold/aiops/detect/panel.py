@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from twofold.aiops.detect import words
 from twofold.aiops.detect.absence import NOT_WATCHED, Absence, Silence
+from twofold.aiops.detect.bands import Band, band_of
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
 from twofold.aiops.detect.table import Table
@@ -33,19 +34,9 @@ from twofold.store.catalog import Catalog
 
 WORSE: Final = 1.1  # an effect this many times the one told is worth telling again
 LOST_PERIODS: Final = 10
-SPREADS: Final = 4.0  # usual distances that a band spans to each side
 ABSENT_SCORE: Final = 6.0  # a regular series missing this long is no chance; not measured like the others
 
 Event = Mapping[str, Any] | npt.NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Where a series is expected, in its unit (per second for counters)."""
-
-    low: float
-    expected: float
-    high: float
 
 
 class Panel:
@@ -141,15 +132,12 @@ class Panel:
             return Series(sid=sid, metric="", tenant=self._tenant)
 
     def band(self, sid: int) -> Band | None:
-        """Where the series is expected now, between the least changes that would matter; None while it is not known."""
+        """Where the series is expected at its newest sample; None while that is not known."""
         row = self._table.find(sid)
-        if row < 0 or self._table.rows["count"][row] < self.config.warm_points:
+        if row < 0:
             return None
-        r = self._table.rows[row]
-        expected = float((r["slow"] if r["seasonal"] else r["level"]) + r["zero"])
-        spread = float(r["spread"] if r["seasonal"] else r["level_spread"])
-        margin = max(float(r["least"]), float(r["share"]) * abs(expected), SPREADS * spread)
-        return Band(expected - margin, expected, expected + margin)
+        found = self._table.rows[row]
+        return band_of(found, int(found["last_ns"]), warm_points=self.config.warm_points)
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """Tell open findings that got worse, close those without data, and miss entities that fell silent."""

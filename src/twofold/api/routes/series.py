@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import Query
 
+from twofold.api.rates import rates
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
@@ -18,13 +22,15 @@ from twofold.api.views import Band, Moment, Page, Points, SeriesView
 from twofold.errors import InputError, TooLarge
 from twofold.records.access import Permission
 from twofold.records.finding import Finding
-from twofold.records.series import Series, parse_sid, sid_text
+from twofold.records.series import Series, SeriesKind, parse_sid, sid_text
 from twofold.records.time import SECOND_NS, to_ns
+from twofold.store.history.reader import by_step
 
 routes = router("series")
 MOST_POINTS: Final = 100_000
 _WISHED_POINTS: Final = 600
 _FINDINGS: Final = 200
+_BEFORE_NS: Final = 300 * SECOND_NS  # a counter's sample before the window gives the rate of the first in it
 _LOOK_BACK: Final = timedelta(days=1)  # a finding that began this long before the window may still be open in it
 
 
@@ -46,19 +52,20 @@ def get_points(
     end: Moment | None = None,
     step_s: Annotated[int | None, Query(ge=1, le=86400)] = None,
 ) -> Points:
-    """The last hour by default, in about 600 steps by default; steps without samples are left out."""
+    """The last hour by default, in about 600 steps by default; steps without samples are left out.
+
+    Counters are given per second.
+    """
     series = services.catalog.get(_parsed(sid), tenant=caller.tenant)
     until = end or datetime.now(UTC)
     since = start or until - timedelta(hours=1)
     step = _step(since, until, step_s)
     start_ns = to_ns(since) // (step * SECOND_NS) * step * SECOND_NS
-    table = services.history.samples(
-        [series.sid], start_ns, to_ns(until), tenant=caller.tenant, step_ns=step * SECOND_NS
-    )
+    table = _steps(services, series, start_ns, to_ns(until), step * SECOND_NS)
     time_ns = table.column("time_ns").to_numpy()
     findings = _findings(services, sid_text(series.sid), since, until, caller.tenant)
     return Points(
-        series=_view(series),
+        series=_view(series if series.kind is SeriesKind.GAUGE else replace(series, unit=f"{series.unit or '1'}/s")),
         start=since,
         end=until,
         step_s=step,
@@ -69,6 +76,14 @@ def get_points(
         band=_band(services, series, time_ns, findings),
         findings=findings,
     )
+
+
+def _steps(services: Services, series: Series, start_ns: int, end_ns: int, step_ns: int) -> pa.Table:
+    read = services.history.samples
+    if series.kind is SeriesKind.GAUGE:
+        return read([series.sid], start_ns, end_ns, tenant=series.tenant, step_ns=step_ns)
+    found = rates(read([series.sid], start_ns - _BEFORE_NS, end_ns, tenant=series.tenant), series.kind)
+    return by_step(found.filter(pc.field("time_ns") >= start_ns), step_ns)
 
 
 def _parsed(sid: str) -> int:
