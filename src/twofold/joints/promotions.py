@@ -1,4 +1,4 @@
-"""Joint 3: promotions are changes. Every release reaches the pipeline as a change event, with the version's lineage.
+"""Joint 3: promotions are changes. A release that changes who answers reaches the pipeline as a change event.
 
 It goes through the journal like a deploy that came from outside, so live, replay and backtest see it alike.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Final
 
 import orjson
 
@@ -15,9 +16,11 @@ from twofold.joints.lineage import lineage
 from twofold.mlops.release.releases import change_of
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
-from twofold.records.model import ModelKind, ModelVersion, Release
+from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.store.journal import Journal
 from twofold.store.ledger import Change, Ledger
+
+_CHANGES: Final = frozenset({ReleaseStage.CANARY, ReleaseStage.LIVE, ReleaseStage.ROLLED_BACK})
 
 
 class Promotions:
@@ -43,12 +46,31 @@ class Promotions:
         return len(found)
 
     def send(self, release: Release) -> None:
-        """One release: its lineage first, then the change. Durable when it returns."""
-        version = self._ledger.get(ModelVersion, f"{release.model}@{release.version}", tenant=release.tenant)
-        frames = [lineage_frame(version, self._now_ns())]
-        if version.kind is ModelKind.SERVED or release.seq > 1:
+        """One release: lineage of what answers now first, then the change. Durable when it returns.
+
+        A shadow answers nobody, so it can break nothing: it is no change, and none is told when a version retires.
+        """
+        versions = [
+            self._ledger.get(ModelVersion, f"{release.model}@{number}", tenant=release.tenant)
+            for number in _deployed(release)
+        ]
+        frames = [lineage_frame(version, self._now_ns()) for version in versions]
+        served = any(version.kind is ModelKind.SERVED for version in versions)
+        if release.stage in _CHANGES and (served or release.seq > 1):
             frames.append(event_frame(change_of(release), self._now_ns()))
-        self._journal.append(frames)
+        if frames:
+            self._journal.append(frames)
+
+
+def _deployed(release: Release) -> list[str]:
+    """Versions whose lineage stands after a release, the one that most requests reach last."""
+    if release.stage is ReleaseStage.LIVE:
+        return [release.version]
+    if release.stage is ReleaseStage.ROLLED_BACK:
+        return [release.previous]
+    if release.stage is ReleaseStage.CANARY:
+        return [release.version, release.previous]
+    return [release.version] if release.stage is ReleaseStage.SHADOW and not release.previous else []
 
 
 def lineage_frame(version: ModelVersion, time_ns: int) -> Frame:
