@@ -343,3 +343,35 @@ def test_absence_is_strong_whatever_its_effect() -> None:
     gone = finding("service:worker", "process.cpu.utilization", 0, effect=0, direction=Direction.ABSENT, score=7)
     (incident,) = incidents(play([gone]))
     assert incident.title == "worker: went silent"
+
+
+def _carts(onset: float) -> Finding:
+    return finding("service:cart", "shop.carts.active", onset)
+
+
+def _incidents(records: Sequence[object]) -> list[Incident]:
+    return [each for each in last(records, Incident).values() if isinstance(each, Incident)]
+
+
+def test_a_business_figure_alone_opens_an_incident_only_when_it_lasts() -> None:
+    assert _incidents(play([_carts(0)], 300)) == []
+    (incident,) = _incidents(play([_carts(0)], 700))
+    assert incident.detected == at(600)
+
+
+def test_a_business_figure_joins_an_incident_and_neither_names_dates_nor_holds_it() -> None:
+    """The figure began earlier and lasts longer: the incident begins with the errors and ends with them."""
+    errors = [failing("cart", 60)]
+    records = play([_carts(0), *errors, *ends(errors, 120)], 300)
+    (incident,) = _incidents(records)
+    assert "error" in incident.title
+    assert incident.start == at(60)
+    assert incident.state is IncidentState.RESOLVED
+    assert len(incident.alerts) == 2
+
+
+def test_what_lingers_of_one_fault_does_not_draw_the_next_one_to_it() -> None:
+    first = [failing("cart", 0)]
+    second = [failing("cart", 400)]
+    records = play([_carts(5), *first, *ends(first, 60), *second], 460)
+    assert len(_incidents(records)) == 2

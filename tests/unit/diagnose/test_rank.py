@@ -41,6 +41,15 @@ def test_a_callee_without_telemetry_is_blamed_by_its_callers_view() -> None:
     assert order([view, seen("cart", Signal.ERRORS, strength=0.8)], graph=graph)[0] == "redis"
 
 
+def test_a_starved_caller_that_sees_slow_calls_is_itself_the_cause() -> None:
+    """It gets no CPU, so every call of its own seems slow; the callee shows nothing."""
+    view = seen("checkout", Signal.LATENCY, strength=0.7, callee="payment")
+    assert order([view])[0] == "payment", "without a reason of its own the caller is believed"
+    starved = [view, seen("checkout", Signal.CPU, strength=0.7)]
+    assert order(starved)[0] == "checkout"
+    assert order([*starved, seen("payment", Signal.LATENCY, strength=0.7)])[0] == "payment"
+
+
 def test_a_callee_that_began_much_later_explains_little() -> None:
     early = seen("checkout", Signal.LATENCY, 0.0)
     assert order([early, seen("payment", Signal.LATENCY, 5.0)])[0] == "payment"

@@ -24,6 +24,7 @@ class CorrelateConfig:
         strong_effect: Robust deviations that it must have as well: not only unlikely, but large.
         confirm_s: An alert must have lasted this long before it opens an incident.
         tail_confirm_s: The same for an alert about the slowest requests only.
+        effect_confirm_s: The same for an alert alone that may be a mere effect, such as a business figure.
         corroborate_s: Onsets of corroborating alerts lie within this time.
         corroborate_score, corroborate_effect: Sums that two corroborating alerts must reach.
         hold_s: All alerts must have been resolved this long before the incident resolves.
@@ -42,6 +43,7 @@ class CorrelateConfig:
     strong_effect: float = 8.0
     confirm_s: float = 10.0
     tail_confirm_s: float = 55.0
+    effect_confirm_s: float = 600.0
     corroborate_s: float = 30.0
     corroborate_score: float = 8.0
     corroborate_effect: float = 9.0

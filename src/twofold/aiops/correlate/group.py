@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,11 +15,17 @@ ACTIVE: Final = 1 << 62
 
 @dataclass(slots=True)
 class Span:
-    """When one alert was active, on which entity. `last_ns` is `ACTIVE` while it fires."""
+    """When one alert was active, on which entity.
+
+    Attributes:
+        last_ns: `ACTIVE` while it fires.
+        follows: It tells of an effect (traffic, a business figure), so it joins but draws nothing to itself.
+    """
 
     entity: str
     start_ns: int
     last_ns: int
+    follows: bool = False
 
 
 @dataclass(slots=True)
@@ -35,6 +41,12 @@ class Group:
     def start_ns(self) -> int:
         """Onset of the earliest alert."""
         return min(span.start_ns for span in self.members.values())
+
+
+def leading(members: Iterable[Span]) -> list[Span]:
+    """The members that lead: all but followers, or all when there are only followers."""
+    found = list(members)
+    return [span for span in found if not span.follows] or found
 
 
 class Groups:
@@ -101,7 +113,7 @@ class Groups:
         young = span.start_ns - group.start_ns <= self.spread_ns
         onsets = [
             member.start_ns
-            for member in group.members.values()
+            for member in leading(group.members.values())
             if member.entity in relatives
             and member.start_ns - self.gap_ns <= span.start_ns
             and (span.start_ns <= member.last_ns or (young and span.start_ns <= member.start_ns + self.gap_ns))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from twofold.aiops.correlate.book import Book, Life, digest
 from twofold.aiops.correlate.config import CorrelateConfig
-from twofold.aiops.correlate.group import ACTIVE, Group, Groups, Span
+from twofold.aiops.correlate.group import ACTIVE, Group, Groups, Span, leading
 from twofold.aiops.correlate.relate import Relatives
 from twofold.aiops.correlate.words import incident_title, worst
 from twofold.records.alert import Severity
@@ -23,6 +23,7 @@ from twofold.stats.graph import Graph
 
 _MAX_CHANGES = 1000
 _LEAN_HOPS = 6
+_EFFECTS = frozenset({Signal.TRAFFIC, Signal.OTHER})
 
 
 class Incidents:
@@ -121,7 +122,7 @@ class Incidents:
         waiting = [life for life in self.pending() if life.harm and life.firing]
         ready = [life for life in waiting if now_ns >= self._confirmed_ns(life)]
         for life in ready:
-            partners = [life] if self._strong(life) else self._partners(life, ready)
+            partners = [life] if self._strong(life, now_ns) else self._partners(life, ready)
             if partners:
                 return self._open(sorted(partners, key=_age), now_ns)
         return None
@@ -129,8 +130,10 @@ class Incidents:
     def _confirmed_ns(self, life: Life) -> int:
         return life.start_ns + _ns(self.config.confirm_s if life.broad else self.config.tail_confirm_s)
 
-    def _strong(self, life: Life) -> bool:
+    def _strong(self, life: Life, now_ns: int) -> bool:
         if life.kind is Signal.TRAFFIC:
+            return False
+        if _effect(life) and now_ns < life.start_ns + _ns(self.config.effect_confirm_s):
             return False
         return life.alert.score >= self.config.strong_score and life.effect >= self.config.strong_effect
 
@@ -243,13 +246,13 @@ class Incidents:
             self.incidents.pop(group.id, None)
             self._dirty.discard(group.id)
             self._ended.append(incident)
-            self.book.forget([life.alert.fingerprint for life in self._members(group)])
+            # effects that linger stay with it: they must not open an incident of their own
+            self.book.forget([life.alert.fingerprint for life in self._members(group) if not life.firing])
 
     def _quiet_ns(self, group: Group) -> int | None:
-        lives = list(self._members(group))
-        if any(life.firing for life in lives):
-            return None
-        return max(span.last_ns for span in group.members.values())
+        """Since when all leading alerts are resolved; effects that linger do not hold an incident open."""
+        last_ns = max(span.last_ns for span in leading(group.members.values()))
+        return None if last_ns == ACTIVE else last_ns
 
     def _forget(self, now_ns: int) -> None:
         oldest = now_ns - _ns(max(self.config.gap_s, self.config.hold_s))
@@ -268,7 +271,8 @@ class Incidents:
     def _build(self, group: Group) -> Incident:
         known = self.incidents.get(group.id)
         lives = list(self._members(group))
-        harmful = [life for life in lives if life.harm] or lives
+        leads = [life for life in lives if not _effect(life)] or lives
+        harmful = [life for life in leads if life.harm] or leads
         entities = tuple(dict.fromkeys(life.alert.entity for life in lives))
         affected = tuple(dict.fromkeys(life.alert.entity for life in harmful))
         return Incident(
@@ -276,7 +280,7 @@ class Incidents:
             title=incident_title(self._lead(harmful, affected).alert.title, affected),
             state=IncidentState.OPEN,
             severity=self._severity(lives),
-            start=min(life.alert.start for life in lives),
+            start=min(life.alert.start for life in leads),
             detected=to_datetime(group.born[0]),
             last_seen=max(life.alert.end or life.alert.last_seen for life in lives),
             entities=entities,
@@ -337,6 +341,7 @@ class Incidents:
                 yield to_ns(life.alert.last_seen) + _ns(self.config.stale_s)
                 if not life.alert.incident and life.harm:
                     yield self._confirmed_ns(life)
+                    yield life.start_ns + _ns(self.config.effect_confirm_s)
         for group in self.groups.open.values():
             quiet_ns = self._quiet_ns(group)
             if quiet_ns is not None:
@@ -352,4 +357,10 @@ def _age(life: Life) -> tuple[int, str]:
 
 
 def _span(life: Life) -> Span:
-    return Span(life.alert.entity, life.start_ns, ACTIVE if life.firing else life.last_ns)
+    last_ns = ACTIVE if life.firing else life.last_ns
+    return Span(life.alert.entity, life.start_ns, last_ns, _effect(life))
+
+
+def _effect(life: Life) -> bool:
+    """Whether it may be a mere effect of trouble elsewhere. What other systems page for is meant to be acted on."""
+    return life.kind in _EFFECTS and life.alert.source == "twofold"

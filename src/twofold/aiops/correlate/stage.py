@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import ClassVar, Final
 
 from twofold.aiops.correlate.book import Life
@@ -180,7 +181,7 @@ def _tenant_json(tenant: Incidents) -> Json:
             {
                 "id": group.id,
                 "born": list(group.born),
-                "members": {alert: [span.entity, span.start_ns, span.last_ns] for alert, span in group.members.items()},
+                "members": {alert: list(astuple(span)) for alert, span in group.members.items()},
                 "told": sorted(group.told),
             }
             for group in tenant.groups.open.values()

@@ -52,6 +52,7 @@ _LOCAL: Final[Mapping[Signal, float]] = {
     Signal.IO: 0.25,
 }
 """How much a signal of its own speaks for the entity as the cause: use that merely follows load speaks little."""
+_STARVING: Final = (Signal.CPU, Signal.SELF_TIME)
 _ROUNDS: Final = 8
 _LEAD_S: Final = 15.0
 """A callee may be found this much later than its caller and still be the cause: detectors differ in delay."""
@@ -185,12 +186,21 @@ def _shares(case: _Case, signal: Signal, entity: str, graph: Graph, config: Rank
         below *= 0.5 if views and callee not in views else 1.0
         late_s = max(0.0, case.onset_s.get(callee, began) - began - _LEAD_S) if math.isfinite(began) else 0.0
         below *= math.exp(-late_s / config.onset_s)
-        weight = max(below, views.get(callee, 0.0), case.hints.get(callee, 0.0) * own)
+        view = views.get(callee, 0.0) * (_sight(case, entity) if signal is Signal.LATENCY and not below else 1.0)
+        weight = max(below, view, case.hints.get(callee, 0.0) * own)
         if weight > 0:
             found[callee] = min(1.0, weight / own) if own > 0 else 1.0
     explained = config.explained * _any_of(found.values())
     total = sum(found.values())
     return {callee: explained * share / total for callee, share in found.items()} if total else {}
+
+
+def _sight(case: _Case, entity: str) -> float:
+    """How far to trust what an entity says of the speed of a callee that shows nothing itself.
+
+    A process that gets no CPU, or pauses to collect garbage, sees every call of its own take long.
+    """
+    return 1.0 - max(case.strength(entity, signal) for signal in _STARVING)
 
 
 def _any_of(chances: Iterable[float]) -> float:
