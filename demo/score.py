@@ -107,12 +107,14 @@ def evaluate(
     """Hold incidents against the truth.
 
     An incident belongs to the fault during which (or right after which) it was detected; of several the first
-    counts and the others are told. One that belongs to no fault, or to a decoy, is false.
+    counts and the others are told. One that belongs to no fault, or to a decoy, is false. One that an older
+    incident took over stands for nothing.
 
     Returns:
         faults, detected, top1, top3 (counts), median_detect_s, false_incidents_per_hour, recovered (count, None when
         nothing was remedied), and `rows`, one a fault.
     """
+    found = [one for one in found if not one["incident"]["merged_into"]]
     real = [case for case in cases if case.accepted and (not faults or case.fault in faults)]
     rows = [_row(case, _during(case, found)) | {"recovered": recovered.get(case.fault)} for case in real]
     belonging = {one["incident"]["id"] for case in cases if case.accepted for one in _during(case, found)}

@@ -204,8 +204,8 @@ export const strings = {
     },
     count: (count: number) => `×${count}`,
     group: "Do these belong together?",
-    merged: "Its alerts belong to another incident now:",
-    mergedInto: "open that one",
+    merged: "Its alerts belong to an older incident now:",
+    tookOver: "It took over the alerts of:",
     emptyTimeline: "Nothing has happened yet",
   },
   verdict: {

@@ -14,6 +14,7 @@ from twofold.store.ledger import Ledger
 
 MOST: Final = 10_000  # entities, edges or alerts that one answer holds
 SUSPECTS: Final = 3  # of a diagnosis, that count as suspect
+NOT_MERGED: Final = {"merged_into": ""}  # of incidents: those that stand for themselves
 UNRESOLVED: Final = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
 UNRESOLVED_ALERT: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
 

@@ -160,6 +160,10 @@ class IncidentDetail(View):
     """Everything of one incident's page."""
 
     incident: Incident
+    merged_into: Incident | None
+    """The incident that has its alerts now."""
+    took_over: list[Incident]
+    """Incidents whose alerts it took over."""
     alerts: list[Alert]
     findings: list[Finding]
     diagnosis: Diagnosis | None

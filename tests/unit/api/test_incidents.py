@@ -194,6 +194,49 @@ def test_pages_follow_each_other_to_the_end(world: World, query: str) -> None:
     assert seen == [f"i{number}" for number in range(7, 0, -1)]
 
 
+@pytest.fixture
+def merged(world: World) -> World:
+    """i3 went into i2, which went into i1."""
+    gone = {"state": IncidentState.RESOLVED, "end": NOW, "entities": (), "alerts": ()}
+    world.ledger.put(
+        an_incident(1),
+        an_incident(2, merged_into="i1", **gone),
+        an_incident(3, merged_into="i2", **gone),
+        an_incident(4, state=IncidentState.RESOLVED, end=NOW),
+    )
+    return world
+
+
+def test_a_merged_incident_is_listed_only_when_asked_for(merged: World) -> None:
+    def ids(query: str) -> list[str]:
+        found = ask(merged, "GET", f"/api/v1/incidents?{query}", Role.VIEWER).json()
+        return [incident["id"] for incident in found["items"]]
+
+    assert ids("") == ids("q=slow") == ["i4", "i1"]
+    assert ids("state=resolved") == ["i4"]
+    assert ids("merged=true") == ["i4", "i3", "i2", "i1"]
+    assert ids("merged=true&state=resolved&q=slow") == ["i4", "i3", "i2"]
+
+
+def test_a_merged_incident_counts_for_nothing_on_the_first_page(merged: World) -> None:
+    home = ask(merged, "GET", "/api/v1/home", Role.VIEWER).json()
+    assert [incident["id"] for incident in home["recent_incidents"]] == ["i4"]
+    assert (home["counts"]["open"], home["counts"]["resolved_24h"], home["counts"]["incidents_24h"]) == (1, 1, 2)
+    assert home["noise_removed"]["incidents"] == 2
+
+
+def test_the_page_of_a_merged_incident_names_the_one_that_has_its_alerts_now(merged: World) -> None:
+    """Over all mergers since; and the survivor names what it took over."""
+
+    def page(key: str) -> Any:
+        return ask(merged, "GET", f"/api/v1/incidents/{key}", Role.VIEWER).json()
+
+    assert page("i3")["merged_into"]["id"] == page("i2")["merged_into"]["id"] == "i1"
+    assert page("i1")["merged_into"] is None
+    assert [each["id"] for each in page("i1")["took_over"]] == ["i2"]
+    assert page("i4")["took_over"] == []
+
+
 def test_people_acknowledge_assign_note_and_resolve_and_the_timeline_tells(trouble: World) -> None:
     def act(what: str, body: dict[str, str] | None = None) -> Any:
         return ask(trouble, "POST", f"/api/v1/incidents/i1/{what}", Role.RESPONDER, json=body).json()

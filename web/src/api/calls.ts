@@ -105,8 +105,10 @@ export const calls = {
 
   points: (sid: string, start: string, end: string) =>
     result(client.GET("/api/v1/series/{sid}/points", { params: { path: { sid }, query: { start, end } } })),
-  trace: (trace_id: string) =>
-    result(client.GET("/api/v1/traces/{trace_id}", { params: { path: { trace_id } } })),
+  trace: (trace_id: string, start: string, end: string) =>
+    result(
+      client.GET("/api/v1/traces/{trace_id}", { params: { path: { trace_id }, query: { start, end } } }),
+    ),
   logs: (entity: string, start: string, end: string, q: string) =>
     result(client.GET("/api/v1/logs", { params: { query: { entity, start, end, q, limit: LOG_LINES } } })),
 

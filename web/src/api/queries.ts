@@ -30,8 +30,12 @@ export const queries = {
       staleTime: 10_000,
       placeholderData: (previous) => previous,
     }),
-  trace: (id: string) =>
-    queryOptions({ queryKey: ["trace", id], queryFn: () => calls.trace(id), staleTime: 60_000 }),
+  trace: (id: string, start: string, end: string) =>
+    queryOptions({
+      queryKey: ["trace", id, start, end],
+      queryFn: () => calls.trace(id, start, end),
+      staleTime: 60_000,
+    }),
   logs: (entity: string, start: string, end: string, q: string) =>
     queryOptions({
       queryKey: ["logs", entity, start, end, q],

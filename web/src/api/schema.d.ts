@@ -301,7 +301,7 @@ export interface paths {
         };
         /**
          * List Incidents
-         * @description Newest first; several `state` or `severity` mean any of them.
+         * @description Newest first; several `state` or `severity` mean any of them. Merged ones are left out unless asked for.
          */
         get: operations["list_incidents"];
         put?: never;
@@ -666,6 +666,8 @@ export interface paths {
         /**
          * Get Points
          * @description The last hour by default, in about 600 steps by default; steps without samples are left out.
+         *
+         *     Counters are given per second.
          */
         get: operations["get_points"];
         put?: never;
@@ -797,7 +799,7 @@ export interface paths {
         };
         /**
          * Get Trace
-         * @description Its spans by start.
+         * @description Its spans by start. `start` and `end` narrow the search, which is much quicker on a long history.
          */
         get: operations["get_trace"];
         put?: never;
@@ -1376,7 +1378,9 @@ export interface components {
             executions: components["schemas"]["Execution"][];
             findings: components["schemas"]["Finding"][];
             incident: components["schemas"]["Incident"];
+            merged_into: components["schemas"]["Incident"] | null;
             timeline: components["schemas"]["TimelineEntry"][];
+            took_over: components["schemas"]["Incident"][];
             topology: components["schemas"]["Topology"];
             verdicts: components["schemas"]["Verdict"][];
         };
@@ -2634,6 +2638,8 @@ export interface operations {
                 q?: string;
                 /** @description only, or no, incidents of backfilled history */
                 backfilled?: boolean | null;
+                /** @description also incidents whose alerts another one took over */
+                merged?: boolean;
                 limit?: number;
                 /** @description `next` of the page before */
                 after?: string;
@@ -3540,7 +3546,10 @@ export interface operations {
     };
     get_trace: {
         parameters: {
-            query?: never;
+            query?: {
+                start?: string | null;
+                end?: string | null;
+            };
             header?: never;
             path: {
                 trace_id: string;

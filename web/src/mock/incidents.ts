@@ -14,6 +14,7 @@ import { hex, minutesAgo } from "./clock";
 import { type SeriesName, sidOf } from "./series";
 
 export const LIVE_ID = hex("incident live", 16);
+export const MERGED_ID = hex("incident merged", 16);
 const TRACE_ID = hex("trace", 32);
 const DEPLOY_ID = hex("deploy payment", 16);
 
@@ -105,6 +106,12 @@ export const incidents: Incident[] = [
     severity: "info",
     entities: ["queue:orders", "service:worker"],
     summary: "Lag of queue orders reached 840 messages while worker ran one replica.",
+  }),
+  incident(MERGED_ID, {
+    title: "Gateway answers slowly",
+    start: minutesAgo(10.5),
+    end: minutesAgo(9.8),
+    merged_into: LIVE_ID,
   }),
 ];
 
@@ -617,6 +624,8 @@ export function detailOf(id: string): IncidentDetail | null {
   if (id === LIVE_ID) {
     return {
       incident: found,
+      merged_into: null,
+      took_over: incidents.filter((each) => each.merged_into === id),
       alerts,
       findings: findings.slice(0, 4),
       diagnosis,
@@ -644,6 +653,8 @@ export function detailOf(id: string): IncidentDetail | null {
   ];
   return {
     incident: found,
+    merged_into: incidents.find((each) => each.id === found.merged_into) ?? null,
+    took_over: incidents.filter((each) => each.merged_into === id),
     alerts: found.entities.map((each, index) =>
       alert(`past ${id} ${index}`, {
         entity: each,

@@ -47,6 +47,7 @@ function listed(query: URLSearchParams): Incident[] {
     (incident) =>
       (!query.get("state") || incident.state === query.get("state")) &&
       (!query.get("severity") || incident.severity === query.get("severity")) &&
+      (query.get("merged") === "true" || !incident.merged_into) &&
       (!query.get("entity") || incident.entities.includes(query.get("entity") ?? "")) &&
       (!query.get("backfilled") || String(incident.backfilled) === query.get("backfilled")) &&
       `${incident.title} ${incident.summary}`.toLowerCase().includes(text),

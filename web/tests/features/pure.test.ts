@@ -3,7 +3,7 @@ import { safeNext } from "../../src/features/auth/next";
 import { argumentText, currentFirst, isOver } from "../../src/features/incidents/executions";
 import { moveFocus } from "../../src/features/incidents/keys";
 import { ownVerdict } from "../../src/features/incidents/verdicts";
-import { chartWindow, safeLink } from "../../src/features/incidents/window";
+import { chartWindow, safeLink, traceWindow } from "../../src/features/incidents/window";
 import { byDrift, driftBar, worstDrift } from "../../src/features/models/drift";
 import { releaseWeight } from "../../src/features/models/release";
 import { diagnosis, executions, incidents, otherExecutions } from "../../src/mock/incidents";
@@ -56,6 +56,16 @@ test("the later verdict of an author counts", () => {
 });
 
 describe("evidence", () => {
+  test("a trace is looked for around the moment in which it was seen", () => {
+    const piece = diagnosis.suspects
+      .flatMap((suspect) => suspect.evidence)
+      .find((each) => each.kind === "trace");
+    if (!piece) throw new Error("the mock has no trace");
+    const { start, end } = traceWindow(piece);
+    expect(Date.parse(start)).toBeLessThan(Date.parse(piece.start));
+    expect(Date.parse(end)).toBeGreaterThan(Date.parse(piece.end));
+  });
+
   test("a chart begins in a calm stretch before the incident", () => {
     const [incident] = incidents;
     const piece = diagnosis.suspects[0]?.evidence[0];

@@ -1,11 +1,11 @@
 import { MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { render, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, test } from "vitest";
 import { makeRouter } from "../../src/app/router";
-import { LIVE_ID } from "../../src/mock/incidents";
+import { LIVE_ID, MERGED_ID } from "../../src/mock/incidents";
 import { install } from "../../src/mock/install";
 import { strings } from "../../src/strings";
 import { violations } from "../axe";
@@ -80,6 +80,17 @@ describe("incidents", () => {
 });
 
 describe("the incident page", () => {
+  test("a merged incident is not listed, and its page leads to the one that took over", async () => {
+    const { user } = open("/incidents");
+    await screen.findByText("Orders wait in the queue");
+    expect(screen.queryByText("Gateway answers slowly")).toBeNull();
+    cleanup();
+    open(`/incidents/${MERGED_ID}`);
+    await user.click(await screen.findByRole("link", { name: /^Payment is slow/ }));
+    await screen.findByRole("link", { name: "Gateway answers slowly" });
+    expect(window.location.pathname).toBe(`/incidents/${LIVE_ID}`);
+  });
+
   test("one suspect is open, another opens by its address", async () => {
     const { user } = open(`/incidents/${LIVE_ID}`);
     await user.click(await screen.findByText(/^More connections in use, but/));

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from twofold.api.drift import drift_of, live_version, model_of
-from twofold.api.health import MOST, UNRESOLVED, UNRESOLVED_ALERT
+from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, UNRESOLVED_ALERT
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
@@ -31,7 +31,7 @@ def get_home(caller: Caller, services: Svc) -> Home:
     ledger, tenant = services.ledger, caller.tenant
     since = datetime.now(UTC) - _DAY
     counts = _counts(services, tenant, since)
-    resolved = {"state": IncidentState.RESOLVED}
+    resolved = {"state": IncidentState.RESOLVED} | NOT_MERGED
     return Home(
         open_incidents=list(ledger.find(Incident, tenant=tenant, where={"state": UNRESOLVED}, limit=MOST)),
         recent_incidents=list(ledger.find(Incident, tenant=tenant, where=resolved, limit=_SHOWN)),
@@ -48,7 +48,7 @@ def get_home(caller: Caller, services: Svc) -> Home:
 def _counts(services: Services, tenant: str, since: datetime) -> Counts:
     count = services.ledger.count
     resolved = services.ledger.find(
-        Incident, tenant=tenant, where={"state": IncidentState.RESOLVED}, since=since - _DAY, limit=MOST
+        Incident, tenant=tenant, where={"state": IncidentState.RESOLVED} | NOT_MERGED, since=since - _DAY, limit=MOST
     )
     return Counts(
         open=count(Incident, tenant=tenant, where={"state": IncidentState.OPEN}),
@@ -57,7 +57,7 @@ def _counts(services: Services, tenant: str, since: datetime) -> Counts:
         alerts_firing=count(Alert, tenant=tenant, where={"state": AlertState.FIRING}),
         findings_24h=count(Finding, tenant=tenant, since=since),
         alerts_24h=count(Alert, tenant=tenant, since=since),
-        incidents_24h=count(Incident, tenant=tenant, since=since),
+        incidents_24h=count(Incident, tenant=tenant, where=NOT_MERGED, since=since),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import Query
 
-from twofold.api.health import MOST, health_of, map_around
+from twofold.api.health import MOST, NOT_MERGED, health_of, map_around
 from twofold.api.router import After, Caller, Filter, Limit, Svc, cut, page, router, where
 from twofold.api.rules import Identity, needs
 from twofold.api.views import Assign, IncidentDetail, Note, Page
@@ -33,16 +33,18 @@ _ORDER: Final = list(TimelineKind)  # of lines of one moment: an incident opens 
 def list_incidents(
     caller: Caller,
     services: Svc,
+    *,
     state: Annotated[list[IncidentState] | None, Query()] = None,
     severity: Annotated[list[Severity] | None, Query()] = None,
     entity: Filter = "",
     q: Annotated[str, Query(max_length=400, description="words of the title, summary, owner or entities")] = "",
     backfilled: Annotated[bool | None, Query(description="only, or no, incidents of backfilled history")] = None,
+    merged: Annotated[bool, Query(description="also incidents whose alerts another one took over")] = False,
     limit: Limit = 100,
     after: After = "",
 ) -> Page[Incident]:
-    """Newest first; several `state` or `severity` mean any of them."""
-    conditions = where(state=state, severity=severity, backfilled=backfilled)
+    """Newest first; several `state` or `severity` mean any of them. Merged ones are left out unless asked for."""
+    conditions = where(state=state, severity=severity, backfilled=backfilled) | ({} if merged else NOT_MERGED)
     if not q and not entity:
         return page(services.ledger, Incident, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
     found: list[Incident] = []
@@ -78,6 +80,8 @@ def get_incident(incident: str, caller: Caller, services: Svc) -> IncidentDetail
     timeline = ledger.find(TimelineEntry, tenant=tenant, where=here, limit=MOST, newest_first=False)
     return IncidentDetail(
         incident=found,
+        merged_into=_survivor(ledger, found),
+        took_over=list(ledger.find(Incident, tenant=tenant, where={"merged_into": incident}, limit=MOST)),
         alerts=list(alerts),
         findings=_findings(ledger, alerts, tenant),
         diagnosis=diagnosis,
@@ -86,6 +90,14 @@ def get_incident(incident: str, caller: Caller, services: Svc) -> IncidentDetail
         executions=list(ledger.find(Execution, tenant=tenant, where=here, limit=MOST)),
         verdicts=list(ledger.find(Verdict, tenant=tenant, where=here, limit=MOST)),
     )
+
+
+def _survivor(ledger: Ledger, incident: Incident) -> Incident | None:
+    """The incident that has its alerts now, over all mergers since; None when it was not merged."""
+    if not incident.merged_into:
+        return None
+    found = ledger.get(Incident, incident.merged_into, tenant=incident.tenant)
+    return _survivor(ledger, found) or found
 
 
 def _diagnosis(ledger: Ledger, incident: str, tenant: str) -> Diagnosis | None:

@@ -120,7 +120,12 @@ SPECS: Final = (
         keys=("fingerprint", "entity", "signal", "state", "severity", "incident", "source", "backfilled"),
         time="start",
     ),
-    Spec(kind=Incident, name="incidents", keys=("state", "severity", "owner", "backfilled"), time="detected"),
+    Spec(
+        kind=Incident,
+        name="incidents",
+        keys=("state", "severity", "owner", "backfilled", "merged_into"),
+        time="detected",
+    ),
     Spec(
         kind=TimelineEntry,
         name="timeline",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,7 +17,10 @@ from alembic.script import ScriptDirectory
 
 from twofold.errors import ConfigError, Corrupt, StorageFull, Unavailable
 from twofold.records.access import Setting
+from twofold.records.alert import Severity
+from twofold.records.incident import Incident, IncidentState
 from twofold.store.ledger import migrations
+from twofold.store.ledger.codec import encode
 from twofold.store.ledger.engine import Connections
 from twofold.store.ledger.sql import open_ledger
 from twofold.store.ledger.tables import METADATA, SPECS
@@ -45,6 +50,38 @@ def test_migrations_make_exactly_the_tables_of_the_specs(tmp_path: Path) -> None
         assert compare_metadata(context, METADATA) == []
         assert {spec.name for spec in SPECS} < set(sa.inspect(connection).get_table_names())
     engine.dispose()
+
+
+def test_incidents_of_the_first_version_are_told_apart_by_their_merger(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    connections = Connections(path, busy_timeout_s=1.0)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with connections.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        insert = sa.text("INSERT INTO incidents (tenant, id, at_us, body) VALUES ('main', :id, 1, :body)")
+        for key, merged_into in (("a", ""), ("b", "a")):
+            present = Incident(
+                id=key,
+                title="slow",
+                state=IncidentState.RESOLVED,
+                severity=Severity.WARNING,
+                start=datetime(2026, 1, 1, tzinfo=UTC),
+                detected=datetime(2026, 1, 1, tzinfo=UTC),
+                last_seen=datetime(2026, 1, 1, tzinfo=UTC),
+                merged_into=merged_into,
+            )
+            connection.execute(insert, {"id": key, "body": encode(present)})
+        old = encode(replace(present, id="c")).replace(',"merged_into":"a"', "")
+        assert "merged_into" not in old
+        connection.execute(insert, {"id": "c", "body": old})
+    connections.close()
+    ledger = open_ledger(path)
+    alone = ledger.find(Incident, tenant="main", where={"merged_into": ""})
+    assert sorted(each.id for each in alone) == ["a", "c"]
+    assert [each.id for each in ledger.find(Incident, tenant="main", where={"merged_into": "a"})] == ["b"]
+    ledger.close()
 
 
 def test_head_is_the_newest_migration() -> None:

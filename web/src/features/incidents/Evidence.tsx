@@ -17,7 +17,7 @@ import { SeriesChart } from "../../ui/lazy";
 import { Loading, Problem } from "../../ui/Notice";
 import { Waterfall } from "../../ui/trace/Waterfall";
 import css from "./Incident.module.css";
-import { chartWindow, safeLink } from "./window";
+import { chartWindow, safeLink, traceWindow } from "./window";
 
 const words = strings.incident;
 const ICONS = {
@@ -93,7 +93,8 @@ function SeriesPiece({ piece, incident, pieces }: PieceProps) {
 }
 
 function TracePiece({ piece }: { piece: Evidence }) {
-  const trace = useQuery(queries.trace(piece.ref));
+  const { start, end } = traceWindow(piece);
+  const trace = useQuery(queries.trace(piece.ref, start, end));
   if (trace.isPending) return <Loading rows={4} height={16} />;
   if (trace.isError) return <Problem error={trace.error} />;
   return (

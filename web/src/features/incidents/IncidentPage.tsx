@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Suspense } from "react";
 import { queries } from "../../api/queries";
-import type { IncidentDetail } from "../../api/types";
+import type { Incident, IncidentDetail } from "../../api/types";
 import { strings } from "../../strings";
 import { Badge } from "../../ui/Badge";
 import { Facts, Muted, PageBody } from "../../ui/Facts";
@@ -51,14 +51,8 @@ function Content({ detail }: { detail: IncidentDetail }) {
       }
       actions={<Actions incident={incident} />}
     >
-      {incident.merged_into ? (
-        <p className={css.summary}>
-          {words.merged}{" "}
-          <Link to="/incidents/$id" params={{ id: incident.merged_into }}>
-            {words.mergedInto}
-          </Link>
-        </p>
-      ) : null}
+      {detail.merged_into ? <Others text={words.merged} incidents={[detail.merged_into]} /> : null}
+      {detail.took_over.length > 0 ? <Others text={words.tookOver} incidents={detail.took_over} /> : null}
       {incident.summary ? <p className={css.summary}>{incident.summary}</p> : null}
       <Facts
         items={[
@@ -99,5 +93,22 @@ function Content({ detail }: { detail: IncidentDetail }) {
         </div>
       </div>
     </PageBody>
+  );
+}
+
+/** Incidents that were merged with this one, by their titles. */
+function Others({ text, incidents }: { text: string; incidents: readonly Incident[] }) {
+  return (
+    <p className={css.summary}>
+      {text}{" "}
+      {incidents.map((each, index) => (
+        <span key={each.id}>
+          {index > 0 ? ", " : ""}
+          <Link to="/incidents/$id" params={{ id: each.id }}>
+            {each.title}
+          </Link>
+        </span>
+      ))}
+    </p>
   );
 }

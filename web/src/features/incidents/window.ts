@@ -11,6 +11,12 @@ export function chartWindow(piece: Evidence, incident: Incident): { start: strin
   return { start: new Date(from).toISOString(), end: new Date(to).toISOString() };
 }
 
+/** Where to look for a trace: calls of it may stand in a queue before or after what was seen. A narrow search is quick. */
+export function traceWindow(piece: Evidence): { start: string; end: string } {
+  const start = new Date(Date.parse(piece.start) - LEAD_MS).toISOString();
+  return { start, end: new Date(Date.parse(piece.end) + LEAD_MS).toISOString() };
+}
+
 /** Links come from outside: only web addresses are followed. */
 export function safeLink(link: string | undefined): string | null {
   if (!link || !URL.canParse(link)) return null;
