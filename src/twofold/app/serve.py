@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,15 +28,16 @@ from twofold.api.auth import Config as GuardConfig
 from twofold.api.credentials import bootstrap_admin
 from twofold.api.rules import Part
 from twofold.api.services import Services
+from twofold.app.child import WorkerProcess
 from twofold.app.demo import demo_port
 from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
-from twofold.app.pulse import Pulses
+from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
-from twofold.config import Config, HttpConfig, worker_environment
+from twofold.config import Config, HttpConfig
 from twofold.errors import ConfigError
 from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
@@ -76,17 +76,21 @@ class Server:
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
         build = builder(config, stores.catalog, Profiles(stores.ledger, stores.blobs), self.released)
+        self.sinks = [
+            LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,))
+            for partition in stores.journal.partitions()
+        ]
         self.runners = [
             Runner(
                 stores.journal,
                 partition,
                 decode=decode,
                 build=build,
-                sink=LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,)),
+                sink=sink,
                 blobs=stores.blobs,
                 config=config.runner,
             )
-            for partition in stores.journal.partitions()
+            for partition, sink in enumerate(self.sinks)
         ]
         self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
         self.promotions = Promotions(stores.ledger, stores.journal)
@@ -96,8 +100,17 @@ class Server:
             after=_cursor(stores),
             save=lambda seq: stores.blobs.put(_CURSOR, str(seq).encode()),
         )
-        self.pulses = Pulses(self.runners, self.recorder, self.plane, self.registry)
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.worker = WorkerProcess(config)
+        self.pulses = Pulses(
+            Parts(
+                runners=self.runners,
+                sinks=self.sinks,
+                recorder=self.recorder,
+                plane=self.plane,
+                worker=self.worker,
+            ),
+            self.registry,
+        )
 
     def services(self) -> Services:
         """What routes call."""
@@ -137,7 +150,7 @@ class Server:
         self.plane.start()
         self.watch.start()
         self.pulses.start()
-        self.worker = _start_worker(self.config)
+        self.worker.start()
 
     def stop(self) -> None:
         """Stop in the order of the flow, so that what was accepted is carried as far as it can."""
@@ -147,13 +160,7 @@ class Server:
         for runner in self.runners:
             runner.stop()
         self.recorder.stop()
-        if self.worker is not None:
-            self.worker.terminate()
-            try:
-                self.worker.wait(15)
-            except subprocess.TimeoutExpired:
-                self.worker.kill()
-                self.worker.wait()
+        self.worker.stop()
         if self.capture is not None:
             self.capture.close()
         self.stores.close()
@@ -244,15 +251,6 @@ def _announce(server: Server, url: str, begun: float) -> None:
     print(f"Twofold is at {url}  (ready in {time.monotonic() - begun:.1f} s, data in {server.config.home})", flush=True)  # noqa: T201 - the command's answer
     if server.secret:
         print(f"Log in as admin with the one-time secret {server.secret}", flush=True)  # noqa: T201 - shown once
-
-
-def _start_worker(config: Config) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "twofold", "worker", "--data", str(config.home)]
-    if config.source:
-        arguments += ["--config", str(config.source)]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter with fixed arguments
-        arguments, env=worker_environment(), stdin=subprocess.PIPE, start_new_session=True
-    )
 
 
 def _cursor(stores: Stores) -> int:

@@ -45,6 +45,7 @@ log = logging.getLogger("twofold.worker")
 _NICE: Final = 10
 _COMPACT_S: Final = 300.0
 _CANARY_S: Final = 10.0
+_ORPHAN_S: Final = 5.0
 
 
 class Worker:
@@ -156,10 +157,15 @@ def run(config: Config) -> None:
 
 
 def _with_parent(stop: threading.Event) -> None:
-    """The first process holds the other end of standard input: its end, however it came, is ours."""
+    """The first process holds the other end of standard input: its end, however it came, is ours.
+
+    A step that does not end in time is cut off like by a crash: the next worker needs the lease, and knows what to do.
+    """
     while os.read(0, 1024):  # not the buffered reader: it would hold its lock when the interpreter ends
         pass
     stop.set()
+    time.sleep(_ORPHAN_S)
+    os._exit(1)
 
 
 def _patiently(what: str, work: Callable[[], object]) -> None:
