@@ -18,6 +18,7 @@ from twofold.flow.recorder import Recorder
 from twofold.flow.runner import Runner
 from twofold.flow.sink import LedgerSink
 from twofold.mlops.serve.plane import DataPlane
+from twofold.store.journal.segments import SegmentJournal
 
 _EVERY_S: Final = 5.0
 
@@ -31,6 +32,7 @@ class Parts:
     recorder: Recorder
     plane: DataPlane
     worker: WorkerProcess
+    journal: SegmentJournal
 
 
 class Pulses:
@@ -59,7 +61,7 @@ class Pulses:
         """Rates and lags now."""
         newest_ns = max((runner.progress.event_ns for runner in self._parts.runners), default=0)
         lag_s = max(0.0, time.time() - newest_ns / 1e9) if newest_ns else 0.0
-        return Pulse(points_per_s=self._rate, lag_s=lag_s)
+        return Pulse(points_per_s=self._rate, lag_s=lag_s, journal_bytes=self._parts.journal.size_bytes())
 
     def problems(self) -> Mapping[str, str]:
         """Part name to what is wrong with it; empty means ready."""

@@ -30,6 +30,7 @@ from twofold.api.rules import Part
 from twofold.api.services import Services
 from twofold.app.child import WorkerProcess
 from twofold.app.demo import demo_port
+from twofold.app.gauges import StoreMetrics
 from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
 from twofold.app.pulse import Parts, Pulses
@@ -108,9 +109,11 @@ class Server:
                 recorder=self.recorder,
                 plane=self.plane,
                 worker=self.worker,
+                journal=stores.journal,
             ),
             self.registry,
         )
+        self.registry.register(StoreMetrics(stores))
 
     def services(self) -> Services:
         """What routes call."""

@@ -12,11 +12,8 @@ from twofold.errors import Conflict
 from twofold.flow.recorder import recall_series
 from twofold.store.blobs import Blobs
 from twofold.store.blobs.files import FileBlobs
-from twofold.store.catalog import Catalog
 from twofold.store.catalog.files import FileCatalog
-from twofold.store.history import History
 from twofold.store.history.delta import DeltaHistory
-from twofold.store.journal import Journal
 from twofold.store.journal.segments import SegmentJournal
 from twofold.store.ledger import Ledger
 from twofold.store.ledger.sql import open_ledger
@@ -27,9 +24,9 @@ class Stores:
     """Everything that survives a restart, of the first process."""
 
     home: Path
-    journal: Journal
-    catalog: Catalog
-    history: History
+    journal: SegmentJournal
+    catalog: FileCatalog
+    history: DeltaHistory
     ledger: Ledger
     blobs: Blobs
 
