@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 
 from twofold.records.columns import SAMPLES
 from twofold.records.series import SeriesKind
 
+COUNTED: Final = frozenset({SeriesKind.COUNTER, SeriesKind.DELTA})
+"""Kinds of series that are read per second."""
+
 
 def rates(samples: pa.Table, kind: SeriesKind) -> pa.Table:
-    """Samples of one series per second, each over the time since the sample before; gauges as they are.
+    """Samples of one series per second, each over the time since the sample before; other kinds as they are.
 
     The first sample has no rate, nor has one at which a counter went back (a restart).
 
@@ -19,7 +24,7 @@ def rates(samples: pa.Table, kind: SeriesKind) -> pa.Table:
     >>> rates(table, SeriesKind.COUNTER)["value"].to_pylist()
     [10.0]
     """
-    if kind is SeriesKind.GAUGE:
+    if kind not in COUNTED:
         return samples
     time_ns, value = samples["time_ns"].to_numpy(), samples["value"].to_numpy()
     change = np.diff(value) if kind is SeriesKind.COUNTER else value[1:]

@@ -119,18 +119,26 @@ def test_the_band_of_the_live_detector_covers_the_whole_window(world: World) -> 
     assert (mean[-40:] > high[-40:]).all()
 
 
-def test_a_counter_is_shown_per_second(world: World) -> None:
-    number, _ = world.catalog.register(
-        "http.requests", {}, entity="service:cart", tenant="main", unit="By", kind=SeriesKind.COUNTER
-    )
+@pytest.mark.parametrize(
+    ("kind", "unit", "mean"),
+    [
+        (SeriesKind.COUNTER, "By/s", [5.0, 5.0, 5.0, 5.0]),
+        (SeriesKind.DELTA, "By/s", [5.0, 10.0, 1.0, 6.0, 11.0]),
+        (SeriesKind.RATE, "By", [50.0, 100.0, 10.0, 60.0, 110.0]),
+        (SeriesKind.GAUGE, "By", [50.0, 100.0, 10.0, 60.0, 110.0]),
+    ],
+)
+def test_what_is_counted_is_shown_per_second(world: World, kind: SeriesKind, unit: str, mean: list[float]) -> None:
+    """A counter that goes back has begun anew: nothing is known of that moment."""
+    number, _ = world.catalog.register("sent", {}, entity="service:cart", tenant="main", unit="By", kind=kind)
     totals = [0.0, 50.0, 100.0, 10.0, 60.0, 110.0]
     rows = [
         {"sid": number, "time_ns": NOW_NS - (60 - 10 * n) * SECOND_NS, "value": total} for n, total in enumerate(totals)
     ]
     world.history.add(Table.SAMPLES, *rows)
     found = points(world, sid_text(number), start=(NOW - timedelta(seconds=50)).isoformat(), end=NOW.isoformat())
-    assert found["series"]["unit"] == "By/s"
-    assert found["mean"] == [5.0, 5.0, 5.0, 5.0]
+    assert found["series"]["unit"] == unit
+    assert found["mean"] == mean
     assert found["time_ms"][0] == (NOW_NS - 50 * SECOND_NS) // 10**6
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Query
 
-from twofold.api.rates import rates
+from twofold.api.rates import COUNTED, rates
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
@@ -22,7 +22,7 @@ from twofold.api.views import Band, Moment, Page, Points, SeriesView
 from twofold.errors import InputError, TooLarge
 from twofold.records.access import Permission
 from twofold.records.finding import Finding
-from twofold.records.series import Series, SeriesKind, parse_sid, sid_text
+from twofold.records.series import Series, parse_sid, sid_text
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.history.reader import by_step
 
@@ -65,7 +65,7 @@ def get_points(
     time_ns = table.column("time_ns").to_numpy()
     findings = _findings(services, sid_text(series.sid), since, until, caller.tenant)
     return Points(
-        series=_view(series if series.kind is SeriesKind.GAUGE else replace(series, unit=f"{series.unit or '1'}/s")),
+        series=_view(replace(series, unit=f"{series.unit or '1'}/s") if series.kind in COUNTED else series),
         start=since,
         end=until,
         step_s=step,
@@ -80,7 +80,7 @@ def get_points(
 
 def _steps(services: Services, series: Series, start_ns: int, end_ns: int, step_ns: int) -> pa.Table:
     read = services.history.samples
-    if series.kind is SeriesKind.GAUGE:
+    if series.kind not in COUNTED:
         return read([series.sid], start_ns, end_ns, tenant=series.tenant, step_ns=step_ns)
     found = rates(read([series.sid], start_ns - _BEFORE_NS, end_ns, tenant=series.tenant), series.kind)
     return by_step(found.filter(pc.field("time_ns") >= start_ns), step_ns)
