@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from tests.conservation import Account
-from tests.fault.up import Up, checked
+from tests.fault.up import Up, checked, wait_for
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 from twofold.store.history.sql import SqlLimits
@@ -208,7 +208,9 @@ def kill_again_and_again(home: Path, kills: int, seed: int) -> None:
         for account in _balances(up):
             account.check()
         _readable_through_the_api(up, acknowledged)
+        wait_for(lambda: len(up.worker_pids()) == 1, 60)  # orphans of killed ones are gone, one is at work
         assert up.stop() == 0
+        assert up.worker_pids() == []
     finally:
         up.stop()
     found = _stored(up)
@@ -233,10 +235,9 @@ def _readable_through_the_api(up: Up, acknowledged: dict[str, set[str]]) -> None
         for who in (min(acknowledged["metrics"]), max(acknowledged["metrics"])):
             metric = f"sent.{who.split('x', maxsplit=1)[0]}"
             series = checked(client.get("/api/v1/series", params={"metric": metric, "limit": 1000}))["items"]
-            (one,) = [each for each in series if each["labels"]["who"] == who] or [None]
-            if one is not None:
-                points = checked(client.get(f"/api/v1/series/{one['sid']}/points"))
-                assert len(points["mean"]) == 1
+            (one,) = (each for each in series if each["labels"]["who"] == who)
+            points = checked(client.get(f"/api/v1/series/{one['sid']}/points"))
+            assert len(points["mean"]) == 1
         for who in (min(acknowledged["traces"]), max(acknowledged["traces"])):
             trace = f"{int.from_bytes(who.encode(), 'big') % 2**128:032x}"
             assert checked(client.get(f"/api/v1/traces/{trace}"))["spans"]

@@ -121,7 +121,7 @@ def checked(answer: httpx.Response) -> Any:
     return answer.json() if answer.content else None
 
 
-def wait_for(find: Callable[[], T], timeout_s: float, why: Callable[[], str] = lambda: "waited too long") -> T:
+def wait_for(find: Callable[[], T | None], timeout_s: float, why: Callable[[], str] = lambda: "waited too long") -> T:
     """What `find` gives as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while not (found := find()):

@@ -45,7 +45,7 @@ log = logging.getLogger("twofold.worker")
 _NICE: Final = 10
 _COMPACT_S: Final = 300.0
 _CANARY_S: Final = 10.0
-_ORPHAN_S: Final = 5.0
+_ORPHAN_S: Final = 12.0
 
 
 class Worker:
@@ -154,6 +154,8 @@ def run(config: Config) -> None:
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=_with_parent, args=(stop,), daemon=True).start()
     Worker(config).run(stop)
+    logging.shutdown()
+    os._exit(0)  # threads of steps that wait or poll would hold the interpreter; they go on at the next start
 
 
 def _with_parent(stop: threading.Event) -> None:

@@ -12,11 +12,11 @@ import fcntl
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from dbos import DBOS, SetWorkflowID
@@ -25,6 +25,7 @@ from dbos._serialization import Serializer
 from twofold.errors import Conflict, NotFound, Unavailable
 from twofold.flow.workflow import Json, StepFailed, StepInterrupted, Workflow
 
+_DELICATE_S: Final = 8.0
 APPLICATION_VERSION = "1"  # explicit: DBOS would hash the source and then not recover what older code left
 
 
@@ -81,6 +82,7 @@ class DbosWorkflows:
         self._workflows: dict[str, Workflow] = {}
         self._token = uuid.uuid4().hex
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="workflow-step")
+        self._delicate: set[Future[Json]] = set()
         DBOS(
             config={
                 "name": "twofold",
@@ -123,10 +125,10 @@ class DbosWorkflows:
         """Wait for the result. Raises `StepFailed` when the workflow raised, `Unavailable` on timeout."""
         found: list[Json] = []
 
-        def wait() -> None:
+        def retrieve() -> None:
             found.append(DBOS.retrieve_workflow(workflow_id).get_result())
 
-        thread = threading.Thread(target=wait, name=f"wait-{workflow_id}", daemon=True)
+        thread = threading.Thread(target=retrieve, name=f"wait-{workflow_id}", daemon=True)
         thread.start()
         thread.join(timeout_s)
         if not found:
@@ -137,25 +139,36 @@ class DbosWorkflows:
         return outcome["value"]
 
     def close(self) -> None:
-        """Stop working; unfinished workflows go on at the next launch."""
+        """Stop working; unfinished workflows go on at the next launch.
+
+        A step that must not be cut off is given some seconds to end. Others may still run when this returns.
+        """
+        wait(list(self._delicate), timeout=_DELICATE_S)
         DBOS.destroy()
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._lease is not None:
             self._lease.close()
 
     def _dispatch(self, name: str, workflow_id: str, arguments: Mapping[str, Json]) -> Json:
-        context = _DbosContext(workflow_id, self._token, self._pool)
+        context = _DbosContext(workflow_id, self._token, self._begin)
         try:
             return {"value": self._workflows[name](context, arguments), "error": ""}
         except Exception as error:  # noqa: BLE001 - the task runner's boundary: the outcome is recorded, never lost
             return {"value": None, "error": f"{type(error).__name__}: {error}"}
 
+    def _begin(self, call: Callable[[], Json], idempotent: bool) -> Future[Json]:  # noqa: FBT001 - a step's own word
+        future = self._pool.submit(call)
+        if not idempotent:
+            self._delicate.add(future)
+            future.add_done_callback(self._delicate.discard)
+        return future
+
 
 class _DbosContext:
-    def __init__(self, workflow_id: str, token: str, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, workflow_id: str, token: str, begin: Callable[[Callable[[], Json], bool], Future[Json]]) -> None:
         self.workflow_id = workflow_id
         self._token = token
-        self._pool = pool
+        self._begin = begin
 
     def step(self, name: str, call: Callable[[], Json], *, idempotent: bool, timeout_s: float = 60.0) -> Json:
         """See `flow.workflow.Context.step`."""
@@ -165,7 +178,7 @@ class _DbosContext:
             if begun_by != self._token and not idempotent:
                 return {"interrupted": f"step {name!r} was running when its process died"}
             try:
-                return {"value": self._pool.submit(call).result(timeout_s)}
+                return {"value": self._begin(call, idempotent).result(timeout_s)}
             except FutureTimeout:
                 text = f"step {name!r} did not end within {timeout_s} s"
                 return {"error": text} if idempotent else {"interrupted": text}
