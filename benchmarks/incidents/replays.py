@@ -18,11 +18,14 @@ from twofold.stats.graph import Graph
 def groups_of(path: Path, graph: Graph, config: CorrelateConfig) -> tuple[list[str], list[str]]:
     """Faults and found groups of one replay, in the order of its alerts; merges count for earlier alerts too."""
     rows = list(csv.DictReader(path.open()))
+    relatives = Relatives(graph, config.hops)
     groups = Groups(
-        Relatives(graph, config.hops).of,
+        relatives.of,
+        relatives.below,
         gap_ns=int(config.gap_s * SECOND_NS),
         spread_ns=int(config.spread_s * SECOND_NS),
         merge_ns=int(config.merge_s * SECOND_NS),
+        late_ns=int(config.late_s * SECOND_NS),
     )
     merged: dict[str, str] = {}
     placed: list[str] = []

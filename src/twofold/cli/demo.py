@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -113,6 +113,9 @@ def faults(output: Output = Format.TABLE) -> None:
 
 def _module(name: str) -> ModuleType:
     """A module of the demo, which lives in the source checkout, not in the wheel."""
-    if importlib.util.find_spec("demo.stack") is None:
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / "demo" / "stack.py").exists():
         fail("the demo lives in the source checkout: clone the repository and run `make demo` there")
+    if str(checkout) not in sys.path:
+        sys.path.insert(0, str(checkout))
     return importlib.import_module(f"demo.{name}")

@@ -375,3 +375,11 @@ def test_what_lingers_of_one_fault_does_not_draw_the_next_one_to_it() -> None:
     second = [failing("cart", 400)]
     records = play([_carts(5), *first, *ends(first, 60), *second], 460)
     assert len(_incidents(records)) == 2
+
+
+def test_what_breaks_further_down_minutes_later_is_a_fault_of_its_own() -> None:
+    """gateway calls cart: trouble flows up to gateway, so cart's own trouble three minutes on has another cause."""
+    above = [failing("gateway", 0)]
+    below = [failing("cart", 200)]
+    assert len(_incidents(play([*above, *below], 260))) == 2
+    assert len(_incidents(play([failing("cart", 0), failing("gateway", 200)], 260))) == 1

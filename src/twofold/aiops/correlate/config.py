@@ -19,6 +19,7 @@ class CorrelateConfig:
         gap_s: An alert joins an incident when it begins within this time of a related alert, or while that one fires.
         spread_s: An older incident takes alerts only while related ones fire.
         merge_s: Incidents that an alert connects become one when they began within this time.
+        late_s: An incident older than this takes only alerts of entities that lean on one of its own.
         hops: Greatest distance in the topology at which alerts are related.
         strong_score: -log10 of the tail probability from which one alert may open an incident alone.
         strong_effect: Robust deviations that it must have as well: not only unlikely, but large.
@@ -38,6 +39,7 @@ class CorrelateConfig:
     gap_s: float = 180.0
     spread_s: float = 240.0
     merge_s: float = 90.0
+    late_s: float = 150.0
     hops: int = 2
     strong_score: float = 4.5
     strong_effect: float = 8.0

@@ -57,25 +57,36 @@ class Groups:
     places; groups that began minutes apart are two faults. Fails where two faults begin together on the
     same entities: they are one group, and the ranking must name both.
 
+    Trouble flows from what is depended on to what depends on it. So a group that is past its beginning takes only
+    alerts of entities that lean on one of its members: an alert further down that began minutes later has a cause of
+    its own.
+
     Args:
         related: Entity to the entities that may share a cause with it, with their distance.
+        below: Entity to the entities that it leans on, itself included, with their distance.
         gap_ns: Greatest time between the onsets of related alerts.
         spread_ns: Greatest age at which a group takes alerts whose related members are active no more.
         merge_ns: Greatest time between the onsets of two groups that are one.
+        late_ns: Age at which a group is past its beginning.
     """
 
-    def __init__(self, related: Relation, *, gap_ns: int, spread_ns: int, merge_ns: int) -> None:
+    def __init__(
+        self, related: Relation, below: Relation, *, gap_ns: int, spread_ns: int, merge_ns: int, late_ns: int
+    ) -> None:
         self.related = related
+        self.below = below
         self.gap_ns = gap_ns
         self.spread_ns = spread_ns
         self.merge_ns = merge_ns
+        self.late_ns = late_ns
         self.open: dict[str, Group] = {}
 
     def near(self, span: Span) -> list[Group]:
         """Groups that the alert belongs to: the one with the latest related onset first, of equals the oldest."""
-        relatives = self.related(span.entity)
         found = []
         for group in self.open.values():
+            late = span.start_ns - group.start_ns > self.late_ns
+            relatives = self.below(span.entity) if late else self.related(span.entity)
             begun_ns = self._begun(span, group, relatives)
             if begun_ns is not None:
                 found.append((-begun_ns, group.born, group))

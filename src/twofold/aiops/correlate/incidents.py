@@ -43,9 +43,11 @@ class Incidents:
         self.book = Book(config, backfilled=backfilled)
         self.groups = Groups(
             self.relatives.of,
+            self.relatives.below,
             gap_ns=_ns(config.gap_s),
             spread_ns=_ns(config.spread_s),
             merge_ns=_ns(config.merge_s),
+            late_ns=_ns(config.late_s),
         )
         self.incidents: dict[str, Incident] = {}
         self.changes: list[Event] = []

@@ -33,6 +33,10 @@ class Relatives:
             self._cache[entity] = self._search(entity)
         return self._cache[entity]
 
+    def below(self, entity: str) -> Mapping[str, int]:
+        """What an entity leans on within `hops`, and their distance; the entity itself at 0."""
+        return self.graph.downstream(entity, self.hops)
+
     def _search(self, entity: str) -> dict[str, int]:
         below = self.graph.downstream(entity, self.hops)
         found = dict(below)
