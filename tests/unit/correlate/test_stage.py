@@ -378,7 +378,7 @@ def test_what_lingers_of_one_fault_does_not_draw_the_next_one_to_it() -> None:
 
 
 def test_what_breaks_further_down_minutes_later_is_a_fault_of_its_own() -> None:
-    """gateway calls cart: trouble flows up to gateway, so cart's own trouble three minutes on has another cause."""
+    """Gateway calls cart: trouble flows up to gateway, so cart's own trouble three minutes on has another cause."""
     above = [failing("gateway", 0)]
     below = [failing("cart", 200)]
     assert len(_incidents(play([*above, *below], 260))) == 2
