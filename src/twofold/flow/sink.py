@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Final
 
-import orjson
 import pyarrow as pa
 
 from twofold.errors import Conflict, InputError, Permanent
@@ -23,7 +21,7 @@ from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.merge import merge
 from twofold.records.series import Series
 from twofold.store.journal import Journal
-from twofold.store.journal.codec import encode_batch
+from twofold.store.journal.codec import encode_batch, encode_series
 from twofold.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -118,7 +116,7 @@ def _derived_frames(made: Sequence[object], *, tenant: str, lane: Lane, partitio
             windows.setdefault(item.window_ns, []).append(item.data)
     frames: list[Frame] = []
     if series:
-        payload = orjson.dumps([asdict(one) for one in series])
+        payload = encode_series(series)
         frames.append(
             Frame(
                 kind=FrameKind.SERIES,

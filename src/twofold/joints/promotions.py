@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Final
 
 import orjson
 
 from twofold.joints.lineage import lineage
 from twofold.mlops.release.releases import change_of
+from twofold.records.codec import to_json
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.store.journal import Journal
+from twofold.store.journal.codec import encode_events
 from twofold.store.ledger import Change, Ledger
 
 _CHANGES: Final = frozenset({ReleaseStage.CANARY, ReleaseStage.LIVE, ReleaseStage.ROLLED_BACK})
@@ -76,7 +77,7 @@ def _deployed(release: Release) -> list[str]:
 def lineage_frame(version: ModelVersion, time_ns: int) -> Frame:
     """A version's lineage as a frame."""
     entities, edges = lineage(version)
-    payload = orjson.dumps({"entities": [asdict(e) for e in entities], "edges": [asdict(e) for e in edges]})
+    payload = orjson.dumps({"entities": to_json(entities), "edges": to_json(edges)})
     return Frame(
         kind=FrameKind.TOPOLOGY,
         payload=payload,
@@ -88,6 +89,4 @@ def lineage_frame(version: ModelVersion, time_ns: int) -> Frame:
 
 def event_frame(event: Event, time_ns: int) -> Frame:
     """One event as a frame."""
-    return Frame(
-        kind=FrameKind.EVENTS, payload=orjson.dumps([asdict(event)]), time_ns=time_ns, rows=1, tenant=event.tenant
-    )
+    return Frame(kind=FrameKind.EVENTS, payload=encode_events([event]), time_ns=time_ns, rows=1, tenant=event.tenant)

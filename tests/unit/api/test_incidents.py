@@ -12,13 +12,13 @@ import pytest
 from tests.api_world import NOW, World, a_release, an_execution
 from twofold.records.access import Role
 from twofold.records.alert import Alert, AlertState, Severity
+from twofold.records.codec import encode
 from twofold.records.diagnosis import Diagnosis, Evidence, EvidenceKind, Suspect
 from twofold.records.entity import Edge, Entity, EntityKind, Relation
 from twofold.records.event import ChangeKind, Event, EventKind
 from twofold.records.finding import Direction, Finding
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.verdict import Verdict
-from twofold.store.ledger.codec import encode
 
 ask = World.ask
 

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from twofold.errors import Conflict, InputError, NotFound
+from twofold.errors import Conflict, Corrupt, DecodeError, InputError, NotFound
+from twofold.records import codec
 from twofold.records.time import to_ns
 from twofold.store.ledger import Change, Merge
-from twofold.store.ledger.codec import decode, encode
 from twofold.store.ledger.engine import Connections
 from twofold.store.ledger.migrations import migrate
 from twofold.store.ledger.tables import CHANGES, Spec, column_value, spec_of
@@ -73,7 +73,7 @@ class SqlLedger:
     def get(self, kind: type[R], key: str, *, tenant: str) -> R:
         """See `Ledger.get`."""
         with self._connections.read() as connection:
-            return decode(kind, _body(connection, spec_of(kind), key, tenant))
+            return _record(kind, _body(connection, spec_of(kind), key, tenant))
 
     def find(
         self,
@@ -96,7 +96,7 @@ class SqlLedger:
                 query = query.where(_beyond(connection, spec, after, tenant, newest_first=newest_first))
             order = sa.desc if newest_first else sa.asc
             found = connection.execute(query.order_by(order(table.c.at_us), order(table.c.id))).scalars().all()
-        return [decode(kind, body) for body in found]
+        return [_record(kind, body) for body in found]
 
     def count(
         self,
@@ -119,7 +119,7 @@ class SqlLedger:
         if spec.append_only:
             raise Conflict(f"{spec.name} is append-only; append a successor instead of changing {key!r}")
         with self._connections.write() as connection:
-            record = change(decode(kind, _body(connection, spec, key, tenant)))
+            record = change(_record(kind, _body(connection, spec, key, tenant)))
             rows = _rows(spec, [record])
             if (tenant, key) not in rows:
                 raise Conflict(f"an update of {spec.name} {key!r} must keep its id and tenant")
@@ -134,7 +134,7 @@ class SqlLedger:
         query = sa.select(table.c.body).where(*_conditions(spec, tenant, where)).order_by(*rank).limit(1)
         with self._connections.write() as connection:
             body = connection.execute(query).scalar()
-            record = build(None if body is None else decode(kind, body))
+            record = build(None if body is None else _record(kind, body))
             rows = _rows(spec, [record])
             if _stored(connection, spec, rows):
                 raise Conflict(f"{spec.name} already holds {next(iter(rows))[1]!r}; a successor needs an id of its own")
@@ -163,6 +163,13 @@ class SqlLedger:
 _Key = tuple[str, str]
 
 
+def _record(kind: type[R], body: str) -> R:
+    try:
+        return codec.decode(kind, body)
+    except DecodeError as error:
+        raise Corrupt(f"stored {kind.__name__} cannot be read: {error.message}", **error.facts) from error
+
+
 def _rows(spec: Spec, records: Iterable[Any]) -> dict[_Key, dict[str, Any]]:
     """Column values by (tenant, id); of two records with one id the last counts, unless append-only.
 
@@ -171,7 +178,7 @@ def _rows(spec: Spec, records: Iterable[Any]) -> dict[_Key, dict[str, Any]]:
     """
     rows: dict[_Key, dict[str, Any]] = {}
     for record in records:
-        body = encode(record)
+        body = codec.encode(record)
         row = spec.columns(record) | {"body": body}
         key = (row["tenant"], row["id"])
         if spec.append_only and key in rows and rows[key]["body"] != body:
@@ -198,7 +205,7 @@ def _merged(
         return rows
     stored = _stored(connection, spec, rows)
     latest = {(record.tenant, spec.key(record)): record for record in records}
-    present = {key: decode(spec.kind, body) for key, body in stored.items()}
+    present = {key: _record(spec.kind, body) for key, body in stored.items()}
     return _rows(spec, (merge(record, present.get(key)) for key, record in latest.items()))
 
 

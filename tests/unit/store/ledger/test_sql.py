@@ -18,9 +18,9 @@ from alembic.script import ScriptDirectory
 from twofold.errors import ConfigError, Corrupt, StorageFull, Unavailable
 from twofold.records.access import Setting
 from twofold.records.alert import Severity
+from twofold.records.codec import encode
 from twofold.records.incident import Incident, IncidentState
 from twofold.store.ledger import migrations
-from twofold.store.ledger.codec import encode
 from twofold.store.ledger.engine import Connections
 from twofold.store.ledger.sql import open_ledger
 from twofold.store.ledger.tables import METADATA, SPECS

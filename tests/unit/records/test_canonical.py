@@ -1,4 +1,4 @@
-"""The ledger's record bodies: canonical, lossless, strict."""
+"""Records as text: canonical, lossless, strict."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import records
-from twofold.errors import Corrupt, InputError
+from twofold.errors import DecodeError, InputError
+from twofold.records.codec import decode, encode
 from twofold.records.finding import Direction, Finding
 from twofold.records.runbook import Step
-from twofold.store.ledger.codec import decode, encode
 from twofold.store.ledger.tables import SPECS
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -89,15 +89,15 @@ def test_free_json_may_not_hold_what_json_cannot() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": 1}', "null", '"x"'])
-def test_a_damaged_body_is_corrupt(text: str) -> None:
-    with pytest.raises(Corrupt, match="Finding"):
+def test_a_damaged_body_is_refused(text: str) -> None:
+    with pytest.raises(DecodeError, match="Finding"):
         decode(Finding, text)
 
 
-def test_a_value_of_another_type_is_corrupt() -> None:
+def test_a_value_of_another_type_is_refused() -> None:
     body = orjson.loads(encode(FINDING))
     for name, value in {"direction": "sideways", "onset": "noon", "score": None, "entity": 3}.items():
-        with pytest.raises(Corrupt):
+        with pytest.raises(DecodeError):
             decode(Finding, orjson.dumps(body | {name: value}))
 
 
