@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import { problemOf } from "./request";
 import type { paths } from "./schema";
-import type { IncidentState, ReleaseStage, Severity, VerdictSubject, VerdictValue } from "./types";
+import type { IncidentState, ReleaseStage, Role, Severity, VerdictSubject, VerdictValue } from "./types";
 
 const client = createClient<paths>({
   baseUrl: window.location.origin,
@@ -63,6 +63,14 @@ interface NewRelease {
   reason: string;
 }
 
+export interface NewExecution {
+  runbook: string;
+  incident: string;
+  /** What to act on. */
+  entity: string;
+  dryRun: boolean;
+}
+
 const PAGE = 50;
 const LOG_LINES = 100;
 
@@ -121,6 +129,13 @@ export const calls = {
   train: (project: string) =>
     result(client.POST("/api/v1/projects/{project}/train", { params: { path: { project } } })),
 
+  runbooks: () => result(client.GET("/api/v1/runbooks")),
+  propose: ({ runbook, incident, entity, dryRun }: NewExecution) =>
+    result(
+      client.POST("/api/v1/executions", {
+        body: { runbook, incident, arguments: { entity }, dry_run: dryRun },
+      }),
+    ),
   approve: (execution: string, approval_hash: string) =>
     result(
       client.POST("/api/v1/executions/{execution}/approve", {
@@ -142,6 +157,11 @@ export const calls = {
 
   killSwitch: () => result(client.GET("/api/v1/kill-switch")),
   setKillSwitch: (engaged: boolean) => result(client.PUT("/api/v1/kill-switch", { body: { engaged } })),
+  users: () => result(client.GET("/api/v1/users")),
+  createUser: (name: string, role: Role) =>
+    result(client.POST("/api/v1/users", { body: { name, role, secret: "" } })),
+  changeUser: (user: string, body: { role?: Role; disabled?: boolean }) =>
+    result(client.PATCH("/api/v1/users/{user}", { params: { path: { user } }, body })),
   tokens: () => result(client.GET("/api/v1/tokens")),
   createToken: (name: string, scopes: string[]) =>
     result(client.POST("/api/v1/tokens", { body: { name, scopes } })),

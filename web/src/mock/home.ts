@@ -1,4 +1,4 @@
-import type { ChangeEvent, Demo, Home, Session, Token } from "../api/types";
+import type { ChangeEvent, Demo, Home, Session, Token, User } from "../api/types";
 import { hex, minutesAgo } from "./clock";
 import { incidents } from "./incidents";
 
@@ -69,6 +69,21 @@ export const session: Session = {
     "admin",
   ],
 };
+
+const user = (name: string, role: User["role"], minutes: number, disabled = false): User => ({
+  id: name,
+  name,
+  role,
+  created: minutesAgo(minutes),
+  disabled,
+});
+
+export const users: User[] = [
+  user("admin", "admin", 43_000),
+  user("grace", "approver", 41_000),
+  user("ada", "ml-engineer", 20_000),
+  user("linus", "responder", 12_000, true),
+];
 
 export const tokens: Token[] = [
   {

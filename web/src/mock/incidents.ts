@@ -396,7 +396,7 @@ function execution(name: string, fields: Partial<Execution> & Pick<Execution, "t
     runbook: "deploy-rollback",
     incident: LIVE_ID,
     targets: ["service:payment"],
-    arguments: { service: "payment", to_version: "1.4.1" },
+    arguments: { steps: { "roll back": { entity: "service:payment" } } },
     approval_hash: hex(`hash ${name}`, 64),
     expires: minutesAgo(-27.9),
     created: minutesAgo(2.1),
@@ -432,7 +432,7 @@ export const executions: Execution[] = [
     approved_at: minutesAgo(8.2),
     ended: minutesAgo(5.9),
     targets: ["database:orders"],
-    arguments: { pool: "orders", size: 40 },
+    arguments: { steps: { "set pool size": { pool: "orders", size: 40 } } },
     result: "Signals did not return to their bands within 120 s.",
     steps: [
       {
@@ -472,7 +472,7 @@ export const otherExecutions: Execution[] = [
     state: "running",
     approver: "grace",
     approved_at: minutesAgo(0.6),
-    arguments: { model: "recommendation", to_version: "6" },
+    arguments: { steps: { "roll back": { model: "recommendation" } } },
     targets: ["model:recommendation"],
     steps: [
       {
@@ -499,7 +499,7 @@ export const otherExecutions: Execution[] = [
     state: "unknown",
     approver: "grace",
     approved_at: minutesAgo(200),
-    arguments: { process: "cart" },
+    arguments: { steps: { restart: { entity: "service:cart" } } },
     targets: ["service:cart"],
     steps: [
       {

@@ -1,9 +1,10 @@
 /** A server in the page: answers the API's paths from mock data. Drives development, tests and screenshots. */
-import type { Execution, Incident } from "../api/types";
+import type { Execution, Incident, User } from "../api/types";
 import { hex, NOW } from "./clock";
-import { changes, demo, home, session, tokens } from "./home";
+import { changes, demo, home, session, tokens, users } from "./home";
 import { detailOf, findings, incidents } from "./incidents";
 import { modelOf, models } from "./models";
+import { proposal, runbooks } from "./runbooks";
 import { pointsOf } from "./series";
 import { logs, trace } from "./telemetry";
 
@@ -60,6 +61,29 @@ const fault = (name: string | undefined, active: boolean) => {
   Object.assign(found, { active, since: active ? stamp() : null });
   return demo;
 };
+
+function newUser(name: string, role: string): unknown {
+  if (users.some((each) => each.name === name)) {
+    return new Problem(409, "Conflict", `There is a user ${name} already; choose another name.`);
+  }
+  const made = { id: name, name, role: role as User["role"], created: stamp(), disabled: false };
+  users.push(made);
+  return { user: made, secret: hex(`secret of ${name}`, 24) };
+}
+
+function proposed(body: Record<string, unknown>): unknown {
+  const runbook = runbooks.find((each) => each.id === body.runbook);
+  const detail = detailOf(String(body.incident));
+  if (!runbook || !detail) return missing("such runbook or incident");
+  const given = body.arguments;
+  const entity = typeof given === "object" && given && "entity" in given ? String(given.entity) : "";
+  if (entity.startsWith("database:")) {
+    return new Problem(404, "Not found", `The inventory declares no target ${entity}.`);
+  }
+  const made = proposal(runbook, detail.incident.id, entity, body.dry_run === true);
+  detail.executions.unshift(made);
+  return made;
+}
 
 const ROUTES: Route[] = [
   [
@@ -135,6 +159,8 @@ const ROUTES: Route[] = [
     () => new Problem(409, "Conflict", "The mock keeps its releases as they are."),
   ],
   ["POST", /^\/projects\/([^/]+)\/train$/, () => ({ workflow_id: hex("workflow", 32) })],
+  ["GET", /^\/runbooks$/, () => page(runbooks)],
+  ["POST", /^\/executions$/, ({ body }) => proposed(body)],
   [
     "POST",
     /^\/executions\/([^/]+)\/approve$/,
@@ -153,6 +179,16 @@ const ROUTES: Route[] = [
     ({ body }) => {
       state.killed = body.engaged === true;
       return { engaged: state.killed };
+    },
+  ],
+  ["GET", /^\/users$/, () => page(users)],
+  ["POST", /^\/users$/, ({ body }) => newUser(String(body.name), String(body.role))],
+  [
+    "PATCH",
+    /^\/users\/([^/]+)$/,
+    ({ params, body }) => {
+      const found = users.find((each) => each.id === params[0]);
+      return found ? Object.assign(found, body) : missing("such user");
     },
   ],
   ["GET", /^\/tokens$/, () => page(tokens)],

@@ -1,12 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { safeNext } from "../../src/features/auth/next";
-import { argumentText, currentFirst, isOver } from "../../src/features/incidents/executions";
+import {
+  argumentRows,
+  argumentText,
+  candidates,
+  currentFirst,
+  fittingFirst,
+  isOver,
+} from "../../src/features/incidents/executions";
 import { moveFocus } from "../../src/features/incidents/keys";
 import { ownVerdict } from "../../src/features/incidents/verdicts";
 import { chartWindow, safeLink, traceWindow } from "../../src/features/incidents/window";
 import { byDrift, driftBar, worstDrift } from "../../src/features/models/drift";
 import { releaseWeight } from "../../src/features/models/release";
 import { diagnosis, executions, incidents, otherExecutions } from "../../src/mock/incidents";
+import { runbooks } from "../../src/mock/runbooks";
 
 describe("after signing in", () => {
   test.each([
@@ -33,6 +41,49 @@ describe("executions", () => {
         .map((execution) => execution.state)
         .sort(),
     ).toEqual(["expired", "succeeded"]);
+  });
+
+  test("a rehearsal stands behind what was done", () => {
+    const [done] = executions.filter((execution) => execution.state === "failed");
+    if (!done) throw new Error("the mock has no failed execution");
+    const rehearsal = { ...done, id: "later", dry_run: true, created: new Date().toISOString() };
+    expect(currentFirst([rehearsal, done]).map(({ id }) => id)).toEqual([done.id, "later"]);
+  });
+
+  test("arguments are shown by step, not what they were filled from", () => {
+    const [some] = executions;
+    if (!some) throw new Error("the mock has no execution");
+    const given = {
+      values: { entity: "e" },
+      steps: { stop: { entity: "e", force: true }, odd: 3 },
+      note: "n",
+    };
+    expect(argumentRows({ ...some, arguments: given })).toEqual([
+      ["note", "n"],
+      ["stop · entity", "e"],
+      ["stop · force", "true"],
+      ["odd", "3"],
+    ]);
+    expect(argumentRows({ ...some, arguments: { pool: "orders" } })).toEqual([["pool", "orders"]]);
+  });
+
+  test("suspects may be acted on first, each once", () => {
+    const [incident] = incidents;
+    if (!incident) throw new Error("the mock has no incident");
+    const found = candidates(diagnosis, incident);
+    expect(found[0]).toBe(diagnosis.suspects[0]?.entity);
+    expect(new Set(found).size).toBe(found.length);
+    expect(found).toEqual(expect.arrayContaining(incident.entities));
+    expect(candidates(null, incident)).toEqual(incident.entities);
+  });
+
+  test("runbooks for the kind of what is acted on come first", () => {
+    const first = (entity: string) => fittingFirst(runbooks, entity)[0]?.id;
+    expect([first("model:fraud"), first("service:cart"), first("queue:orders")]).toEqual([
+      "rollback-model",
+      "restart-service",
+      "restart-service",
+    ]);
   });
 
   test("arguments of any shape become text", () => {

@@ -8,6 +8,7 @@ import { makeRouter } from "../../src/app/router";
 import { LIVE_ID, MERGED_ID } from "../../src/mock/incidents";
 import { install } from "../../src/mock/install";
 import { strings } from "../../src/strings";
+import { theme } from "../../src/ui/theme";
 import { violations } from "../axe";
 
 install();
@@ -16,7 +17,7 @@ function open(path: string) {
   window.history.pushState({}, "", path);
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
   const { container } = render(
-    <MantineProvider>
+    <MantineProvider theme={theme}>
       <QueryClientProvider client={client}>
         <RouterProvider router={makeRouter(client)} />
       </QueryClientProvider>
@@ -108,6 +109,32 @@ describe("the incident page", () => {
     await within(card).findByText(strings.states.approved);
   });
 
+  test("a runbook is rehearsed, then proposed for somebody else to approve", async () => {
+    const { user, container } = open(`/incidents/${LIVE_ID}`);
+    await user.click(await screen.findByRole("button", { name: strings.remedy.propose }));
+    const form = await screen.findByRole("dialog", { name: strings.remedy.proposeTitle });
+    const entity = await within(form).findByLabelText<HTMLSelectElement>(strings.remedy.actOn);
+    expect(entity.value).toBe("service:payment");
+    await user.selectOptions(within(form).getByLabelText(strings.remedy.runbook), "Restart the service");
+    expect(await violations(container.ownerDocument.body)).toEqual([]);
+    await user.click(within(form).getByRole("button", { name: strings.remedy.rehearse }));
+    await within(form).findByText("would call restart on service:payment");
+    await user.selectOptions(entity, "database:orders");
+    expect(within(form).queryByText("would call restart on service:payment")).toBeNull();
+    await user.click(within(form).getByRole("button", { name: strings.remedy.proposeSubmit }));
+    expect((await within(form).findByRole("alert")).textContent).toContain("declares no target");
+    await user.selectOptions(entity, "service:payment");
+    await user.click(within(form).getByRole("button", { name: strings.remedy.proposeSubmit }));
+    await screen.findByText(strings.remedy.ownRequest);
+    await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+  });
+
+  test("nothing can be proposed for what is over", async () => {
+    open(`/incidents/${MERGED_ID}`);
+    await screen.findByText(strings.remedy.none);
+    expect(screen.queryByRole("button", { name: strings.remedy.propose })).toBeNull();
+  });
+
   test("a note lands on the timeline", async () => {
     const { user } = open(`/incidents/${LIVE_ID}`);
     await user.type(await screen.findByLabelText(strings.incident.noteLabel), "Called the bank.{Enter}");
@@ -141,4 +168,33 @@ test("a new token's secret is shown once", async () => {
   await user.type(await screen.findByLabelText(strings.settings.tokenName), "collector");
   await user.click(screen.getByRole("button", { name: strings.settings.create }));
   expect((await screen.findByText(/^tf_/)).textContent).toHaveLength(43);
+});
+
+describe("users", () => {
+  const words = strings.settings;
+
+  test("a new user's secret is shown once, a name is taken once", async () => {
+    const { user } = open("/settings");
+    await user.type(await screen.findByLabelText(words.userName), "mia");
+    const form = screen.getByLabelText(words.userName).closest("form");
+    if (!form) throw new Error("no form");
+    await user.selectOptions(within(form).getByLabelText(words.role), words.roles.approver);
+    await user.click(screen.getByRole("button", { name: words.createUser }));
+    const told = await screen.findByText(`${words.createdUser("mia")}. ${words.createdHint}`);
+    expect(told.parentElement?.querySelector("code")?.textContent).toHaveLength(24);
+    const row = (await screen.findByRole("button", { name: `${words.disable} mia` })).closest("tr");
+    expect(row?.textContent).toContain(words.roles.approver);
+    await user.clear(screen.getByLabelText(words.userName)); // user-event does not notice that the form was reset
+    await user.type(screen.getByLabelText(words.userName), "mia");
+    await user.click(screen.getByRole("button", { name: words.createUser }));
+    expect((await screen.findByRole("alert")).textContent).toContain("already");
+  });
+
+  test("somebody else can be disabled and enabled, never oneself", async () => {
+    const { user } = open("/settings");
+    await user.click(await screen.findByRole("button", { name: `${words.disable} grace` }));
+    await user.click(await screen.findByRole("button", { name: `${words.enable} grace` }));
+    await screen.findByRole("button", { name: `${words.disable} grace` });
+    expect(screen.queryByRole("button", { name: `${words.disable} admin` })).toBeNull();
+  });
 });

@@ -5,7 +5,7 @@ import { Facts } from "../../ui/Facts";
 import { shortHash } from "../../ui/format";
 import { Ago, Clock, Span } from "../../ui/Time";
 import { Decide, Decision } from "./Decision";
-import { argumentText, isOver } from "./executions";
+import { argumentRows, isOver } from "./executions";
 import css from "./Remedy.module.css";
 import { VerdictButtons } from "./VerdictButtons";
 
@@ -52,10 +52,7 @@ export function ExecutionCard({ execution, incident, verdicts }: ExecutionCardPr
 
 function Arguments({ execution }: { execution: Execution }) {
   const rows: [string, string][] = [
-    ...Object.entries(execution.arguments).map(([name, value]): [string, string] => [
-      name,
-      argumentText(value),
-    ]),
+    ...argumentRows(execution),
     [words.targets, execution.targets.join(", ")],
   ];
   return (

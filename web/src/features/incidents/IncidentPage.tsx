@@ -85,7 +85,7 @@ function Content({ detail }: { detail: IncidentDetail }) {
         </div>
         <div className={css.column}>
           <div className={css.middle}>
-            <Remedy executions={executions} incident={incident} verdicts={verdicts} />
+            <Remedy executions={executions} diagnosis={diagnosis} incident={incident} verdicts={verdicts} />
           </div>
           <div className={css.late}>
             <Timeline entries={timeline} incident={incident.id} />

@@ -1,22 +1,32 @@
-import type { Execution, Incident, Verdict } from "../../api/types";
+import { Button } from "@mantine/core";
+import { IconPlayerPlay } from "@tabler/icons-react";
+import { useState } from "react";
+import { useCan } from "../../api/queries";
+import type { Diagnosis, Execution, Incident, Verdict } from "../../api/types";
 import { strings } from "../../strings";
 import { Empty } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { ExecutionCard } from "./ExecutionCard";
-import { currentFirst } from "./executions";
+import { candidates, currentFirst } from "./executions";
+import { ProposeForm } from "./ProposeForm";
 import css from "./Remedy.module.css";
 
 interface RemedyProps {
   executions: readonly Execution[];
+  diagnosis: Diagnosis | null;
   incident: Incident;
   verdicts: readonly Verdict[];
 }
 
-/** What is proposed or running now; what ran before is folded away. */
-export function Remedy({ executions, incident, verdicts }: RemedyProps) {
+/** What is proposed or running now; what ran before is folded away. A person may ask for another runbook. */
+export function Remedy({ executions, diagnosis, incident, verdicts }: RemedyProps) {
   const [current, ...earlier] = currentFirst(executions);
   return (
-    <Panel title={strings.remedy.title} flush>
+    <Panel
+      title={strings.remedy.title}
+      aside={<Propose incident={incident} entities={candidates(diagnosis, incident)} />}
+      flush
+    >
       {current ? (
         <ExecutionCard execution={current} incident={incident} verdicts={verdicts} />
       ) : (
@@ -33,5 +43,24 @@ export function Remedy({ executions, incident, verdicts }: RemedyProps) {
         </details>
       ) : null}
     </Panel>
+  );
+}
+
+function Propose({ incident, entities }: { incident: Incident; entities: readonly string[] }) {
+  const [open, setOpen] = useState(false);
+  const allowed = useCan("incident:respond");
+  if (!allowed || incident.state === "resolved" || entities.length === 0) return null;
+  return (
+    <>
+      <Button
+        variant="default"
+        size="compact-xs"
+        leftSection={<IconPlayerPlay size={13} />}
+        onClick={() => setOpen(true)}
+      >
+        {strings.remedy.propose}
+      </Button>
+      {open ? <ProposeForm incident={incident} entities={entities} close={() => setOpen(false)} /> : null}
+    </>
   );
 }

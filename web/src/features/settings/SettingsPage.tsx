@@ -6,6 +6,7 @@ import { AuditPanel } from "./AuditPanel";
 import { KillSwitch } from "./KillSwitch";
 import css from "./Settings.module.css";
 import { Tokens } from "./Tokens";
+import { Users } from "./Users";
 
 const words = strings.settings;
 
@@ -29,7 +30,12 @@ export function SettingsPage() {
           </Panel>
           <Tokens />
         </div>
-        {admin ? <AuditPanel /> : null}
+        {admin ? (
+          <div className={css.column}>
+            <Users />
+            <AuditPanel />
+          </div>
+        ) : null}
       </div>
     </PageBody>
   );

@@ -1,4 +1,4 @@
-import { Button, Checkbox, CopyButton, TextInput } from "@mantine/core";
+import { Button, Checkbox, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { calls } from "../../api/calls";
 import { queries } from "../../api/queries";
@@ -9,6 +9,7 @@ import { Loading, Problem } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { Cell, type Column, Table } from "../../ui/Table";
 import { Ago } from "../../ui/Time";
+import { Secret } from "./Secret";
 import css from "./Settings.module.css";
 
 const words = strings.settings;
@@ -93,21 +94,7 @@ function NewToken() {
   return (
     <>
       {create.data ? (
-        <div className={css.created} role="status">
-          <span>
-            {words.created(create.data.token.name)}. {words.createdHint}
-          </span>
-          <span className={css.secret}>
-            <code>{create.data.secret}</code>
-            <CopyButton value={create.data.secret}>
-              {({ copied, copy }) => (
-                <Button variant="default" onClick={copy}>
-                  {copied ? words.copied : words.copy}
-                </Button>
-              )}
-            </CopyButton>
-          </span>
-        </div>
+        <Secret title={words.created(create.data.token.name)} secret={create.data.secret} />
       ) : null}
       {create.isError ? <Problem error={create.error} /> : null}
       <form
