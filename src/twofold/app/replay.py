@@ -94,7 +94,7 @@ class Replay:
             journal,
             0,
             decode=decode,
-            build=builder(config, catalog, Profiles(ledger, blobs), released),
+            build=builder(config, catalog, ledger, Profiles(ledger, blobs), released),
             sink=LedgerSink(journal, ledger),
             blobs=blobs,
         )

@@ -76,7 +76,7 @@ class Server:
         runbooks, actions = remedies(config, stores.ledger)
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
-        build = builder(config, stores.catalog, Profiles(stores.ledger, stores.blobs), self.released)
+        build = builder(config, stores.catalog, stores.ledger, Profiles(stores.ledger, stores.blobs), self.released)
         self.sinks = [
             LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,))
             for partition in stores.journal.partitions()

@@ -20,17 +20,19 @@ from twofold.flow.stage import Stage
 from twofold.joints.detectors import Released
 from twofold.mlops.monitor.drift import DriftStage
 from twofold.mlops.monitor.profiles import Profiles
+from twofold.records.entity import Edge, Relation
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
+from twofold.store.ledger import Ledger
 
 Build = Callable[[str, Lane], Pipeline]
-PANEL: Final = "panel"
-CAUSES: Final = "causes"
+DECLARED: Final = [Relation.FEEDS.value, Relation.TRAINED_ON.value]
+"""Relations that no telemetry tells: a pipeline that begins later must hear of them too."""
 
 
-def builder(config: Config, catalog: Catalog, profiles: Profiles, released: Released) -> Build:
-    """Makes pipelines with the detectors that are live at that moment."""
+def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles, released: Released) -> Build:
+    """Makes pipelines with the detectors that are live at that moment, and with the lineage declared so far."""
 
     def build(tenant: str, lane: Lane) -> Pipeline:
         panel, causes = released.panel(), released.causes()
@@ -43,6 +45,10 @@ def builder(config: Config, catalog: Catalog, profiles: Profiles, released: Rele
             Correlate(config.correlate, lane=lane),
             Diagnose(causes.config, ranker=causes.id),
         ]
-        return Pipeline(stages, lane=lane, lateness_ns=int(config.lateness_s * SECOND_NS))
+        pipeline = Pipeline(stages, lane=lane, lateness_ns=int(config.lateness_s * SECOND_NS))
+        pipeline.push(
+            ledger.find(Edge, tenant=tenant, where={"relation": DECLARED}, limit=10_000), event_ns=0, received_ns=0
+        )
+        return pipeline
 
     return build

@@ -39,6 +39,8 @@ class Pipeline:
         self.lane = lane
         self.lateness_ns = lateness_ns
         self.watermark_ns = 0
+        self.first_ns = 0
+        self.received_ns = 0
         self.failures: Counter[str] = Counter()
 
     def push(self, items: Sequence[object], *, event_ns: int, received_ns: int) -> list[object]:
@@ -50,6 +52,8 @@ class Pipeline:
             received_ns: When the frame was received; caps event time in the live lane, so that one sender's
                 clock running ahead does not close everybody's windows.
         """
+        self.first_ns = self.first_ns or event_ns
+        self.received_ns = received_ns
         newest_ns = min(event_ns or received_ns, received_ns) if self.lane is Lane.LIVE else event_ns
         reached_ns = (newest_ns - self.lateness_ns) // GRAIN_NS * GRAIN_NS
         moved = reached_ns > self.watermark_ns
@@ -78,7 +82,11 @@ class Pipeline:
     def snapshot(self) -> Mapping[str, State]:
         """State of every stage by name, and of the pipeline itself under `pipeline`."""
         states: dict[str, State] = {stage.name: stage.snapshot() for stage in self.stages}
-        states["pipeline"] = {"watermark_ns": np.array([self.watermark_ns], np.int64)}
+        states["pipeline"] = {
+            "watermark_ns": np.array([self.watermark_ns], np.int64),
+            "first_ns": np.array([self.first_ns], np.int64),
+            "received_ns": np.array([self.received_ns], np.int64),
+        }
         return states
 
     def restore(self, states: Mapping[str, State]) -> None:
@@ -86,5 +94,13 @@ class Pipeline:
         for stage in self.stages:
             if stage.name in states:
                 stage.restore(states[stage.name])
-        if "pipeline" in states:
-            self.watermark_ns = int(np.asarray(states["pipeline"]["watermark_ns"])[0])
+        for name in ("watermark_ns", "first_ns", "received_ns"):
+            if name in states.get("pipeline", {}):
+                setattr(self, name, int(np.asarray(states["pipeline"][name])[0]))
+
+    def take_over(self, older: Pipeline) -> None:
+        """Go on from what another pipeline of the same stages has learnt; event time does not go back."""
+        watermark_ns, received_ns = self.watermark_ns, self.received_ns
+        self.restore(older.snapshot())
+        self.watermark_ns = max(watermark_ns, self.watermark_ns)
+        self.received_ns = received_ns

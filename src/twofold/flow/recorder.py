@@ -13,7 +13,7 @@ from twofold.errors import Transient
 from twofold.records.frame import Frame, FrameKind, Position
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
-from twofold.store.journal import Journal, batches
+from twofold.store.journal import Journal, batches, read_past_damage
 from twofold.store.journal.codec import decode_series
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Recorder:
         self._rows = 0
         self.failure: BaseException | None = None
         self.flushes = 0
+        self.damaged = 0
         self.held = 0
 
     def start(self) -> None:
@@ -94,7 +95,11 @@ class Recorder:
         """The next frames; a full hot window is written first, so a disk that takes nothing fills no memory."""
         if self._rows >= self._config.flush_rows:
             self.flush()
-        return self._journal.read(partition, self._positions[partition], self._config.frames)
+        found, lost = read_past_damage(self._journal, partition, self._positions[partition], self._config.frames)
+        for error in lost:
+            self.damaged += 1
+            log.error("a damaged frame never reaches the history: %s", error)
+        return found
 
     def flush(self) -> None:
         """Write the hot window, then release the journal. Definitions go first: samples without names are lost."""

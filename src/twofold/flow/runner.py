@@ -21,14 +21,19 @@ from twofold.flow.pipeline import Pipeline
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
+from twofold.records.time import MINUTE_NS, SECOND_NS
 from twofold.store.blobs import Blobs
-from twofold.store.journal import Journal
+from twofold.store.journal import Journal, read_past_damage
 
 log = logging.getLogger(__name__)
 
 CONSUMER: Final = "pipeline"
 TOLD: Final = (Event, Entity, Edge)
 """What senders tell outright: it goes to the sink as it came, beside what stages make of it."""
+AT_REST_NS: Final = 5 * SECOND_NS
+"""A backfill without a frame for so long has ended, as far as the live lane waits for it."""
+REACHES_NS: Final = 15 * MINUTE_NS
+"""A backfill that ends at most this long before live telemetry began leads up to it."""
 Decode = Callable[[Frame], tuple[Sequence[object], int]]
 """A frame's items and the newest event time among them (0 without any)."""
 Build = Callable[[str, Lane], Pipeline]
@@ -146,7 +151,7 @@ class Runner:
     def work_off(self) -> int:
         """Push every frame that is durable now, in the calling thread; returns their number."""
         frames = 0
-        while batch := self._journal.read(self._partition, self._position, self._config.frames):
+        while batch := self._read():
             frames += len(batch)
             self._work(batch)
         return frames
@@ -170,11 +175,18 @@ class Runner:
         self._journal.commit(CONSUMER, self._partition, self._position)
         self.progress.checkpoints += 1
 
+    def _read(self) -> Sequence[tuple[Position, Frame]]:
+        found, lost = read_past_damage(self._journal, self._partition, self._position, self._config.frames)
+        for error in lost:
+            self.progress.poisoned += 1
+            log.error("a damaged frame is skipped: %s", error)
+        return found
+
     def _loop(self) -> None:
         next_checkpoint = time.monotonic() + self._config.checkpoint_s
         try:
             while not self._stop.is_set():
-                batch = self._journal.read(self._partition, self._position, self._config.frames)
+                batch = self._read()
                 if batch:
                     self._work(batch)
                 else:
@@ -221,7 +233,9 @@ class Runner:
         if pipeline is None:
             if frame.kind is FrameKind.TICK:
                 return []
-            pipeline = self._open(key)
+            pipeline = self._pipelines[key] = self._build(*key)
+        if key[1] is Lane.LIVE:
+            pipeline = self._adopt(key, pipeline, frame)
         try:
             items, event_ns = self._decode(frame)
         except TwofoldError:
@@ -234,14 +248,23 @@ class Runner:
         told = [item for item in items if isinstance(item, TOLD)]
         return told + pipeline.push(items, event_ns=event_ns, received_ns=frame.time_ns)
 
-    def _open(self, key: Key) -> Pipeline:
-        """A new pipeline; the live lane goes on from what the backfill of its tenant has learnt."""
-        pipeline = self._build(*key)
-        backfill = self._pipelines.get((key[0], Lane.BACKFILL))
-        if key[1] is Lane.LIVE and backfill is not None:
-            pipeline.restore(backfill.snapshot())
-        self._pipelines[key] = pipeline
-        return pipeline
+    def _adopt(self, key: Key, live: Pipeline, frame: Frame) -> Pipeline:
+        """The live lane goes on from what a backfill of its tenant has learnt, once that is at rest.
+
+        Only from one that began before the live lane knew anything and that reaches to it: old history that ends long
+        ago says nothing of now.
+        """
+        past = self._pipelines.get((key[0], Lane.BACKFILL))
+        if past is None or not past.first_ns or frame.time_ns - past.received_ns < AT_REST_NS:
+            return live
+        knows_more = bool(live.first_ns) and live.first_ns <= past.first_ns
+        if knows_more or past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
+            return live
+        adopting = self._build(*key)
+        adopting.watermark_ns = live.watermark_ns
+        adopting.take_over(past)
+        self._pipelines[key] = adopting
+        return adopting
 
     def _write(self, items: Sequence[object], *, tenant: str, lane: Lane) -> None:
         while True:

@@ -13,11 +13,13 @@ from tests.telemetry import NOON, SECOND, samples_frame
 from tests.unit.flow.toys import Thresholds, pipeline
 from twofold.errors import Conflict, Corrupt, Unavailable
 from twofold.flow.decode import decode
+from twofold.flow.memory import MemoryJournal
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.runner import CONSUMER, Runner, RunnerConfig
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
 from twofold.records.incident import Incident
 from twofold.store.blobs.files import FileBlobs
+from twofold.store.journal import Journal
 from twofold.store.journal.segments import SegmentJournal
 
 FAST = RunnerConfig(checkpoint_s=0.05, retry_s=0.01)
@@ -47,7 +49,7 @@ class World:
     """A real journal and real blobs, and runners over them one after the other."""
 
     def __init__(self, home: Path) -> None:
-        self.journal = SegmentJournal(home / "journal")
+        self.journal: Journal = SegmentJournal(home / "journal")
         self.blobs = FileBlobs(home / "blobs")
         self.tray = Tray()
         self.version = "1"
@@ -60,9 +62,12 @@ class World:
     def runner(self, config: RunnerConfig = FAST) -> Runner:
         return Runner(self.journal, 0, decode=decode, build=self.build, sink=self.tray, blobs=self.blobs, config=config)
 
-    def send(self, *values: float, lane: Lane = Lane.LIVE, tenant: str = "main") -> Position:
+    def send(
+        self, *values: float, lane: Lane = Lane.LIVE, tenant: str = "main", start_ns: int = NOON, time_ns: int = NOON
+    ) -> Position:
         frames = [
-            samples_frame([(1, NOON + n * SECOND, value)], lane=lane, tenant=tenant) for n, value in enumerate(values)
+            samples_frame([(1, start_ns + n * SECOND, value)], lane=lane, tenant=tenant, time_ns=time_ns)
+            for n, value in enumerate(values)
         ]
         return self.journal.append(frames)[-1]
 
@@ -144,15 +149,28 @@ def test_without_its_checkpoint_it_starts_at_the_committed_position(world: World
     assert fresh.drain() == 1
 
 
-def test_the_live_lane_goes_on_from_what_the_backfill_learnt(world: World) -> None:
-    world.send(0, 0, 0, lane=Lane.BACKFILL)
+def test_the_live_lane_goes_on_from_what_the_backfill_learnt_once_it_is_at_rest(world: World) -> None:
+    """What the live lane had seen before, less than the backfill reaches back, is given up for it."""
+    later = NOON + 60 * SECOND
+    world.send(0, start_ns=later, time_ns=later)
+    world.send(0, 0, 0, lane=Lane.BACKFILL, time_ns=later)
+    world.send(5, start_ns=later + SECOND, time_ns=later + SECOND)
     runner = world.runner()
     runner.drain()
-    world.send(5)
+    assert world.tray.ids == ["inc-2-v1"], "the backfill is still under way"
+    at_rest = later + 10 * SECOND
+    world.send(5, start_ns=at_rest, time_ns=at_rest)
+    world.send(5, lane=Lane.BACKFILL, time_ns=at_rest)
     runner.drain()
-    world.send(5, lane=Lane.BACKFILL)
-    runner.drain()
-    assert world.tray.ids == ["inc-4-v1", "inc-4-v1"], "each lane counts on for itself"
+    assert world.tray.ids[1:] == ["inc-4-v1", "inc-4-v1"], "each lane counts on for itself"
+
+
+def test_old_history_says_nothing_of_now(world: World) -> None:
+    world.send(0, 0, 0, lane=Lane.BACKFILL)
+    day = NOON + 86_400 * SECOND
+    world.send(5, start_ns=day, time_ns=day)
+    world.runner().drain()
+    assert world.tray.ids == ["inc-1-v1"]
 
 
 def test_a_frame_that_cannot_be_read_is_counted_and_costs_itself(
@@ -256,3 +274,25 @@ def test_a_version_that_cannot_take_over_leaves_the_one_before_at_work(
     assert world.tray.ids == ["inc-1-v1", "inc-2-v1"]
     assert runner.progress.refused_builds == 1
     assert "the version before goes on" in caplog.text
+
+
+class Damaged(MemoryJournal):
+    """Its second frame is damaged."""
+
+    def read(self, partition: int, start: Position, limit: int = 256) -> Sequence[tuple[Position, Frame]]:
+        found = super().read(partition, start, limit)
+        if start.offset == 1:
+            raise Corrupt("frame at 1 fails its check", next=Position(0, 2))
+        return found[:1] if start.offset == 0 else found
+
+
+def test_a_damaged_frame_is_counted_and_the_rest_is_read(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Damaged()
+    journal.append([samples_frame([(1, NOON, 5.0)]) for _ in range(3)])
+    world.journal.close()
+    world.journal = journal
+    runner = world.runner()
+    runner.drain()
+    assert world.tray.ids == ["inc-1-v1", "inc-2-v1"]
+    assert runner.progress.poisoned == 1
+    assert "skipped" in caplog.text

@@ -65,8 +65,25 @@ def after_damage(error: Corrupt) -> Position:
     return following
 
 
+def read_past_damage(
+    journal: Journal, partition: int, start: Position, limit: int = 256
+) -> tuple[Sequence[tuple[Position, Frame]], list[Corrupt]]:
+    """`Journal.read` that goes on behind damaged frames, which are given back for the caller to count and tell.
+
+    Raises:
+        Corrupt: Damage behind which nothing can be read.
+    """
+    lost: list[Corrupt] = []
+    while True:
+        try:
+            return journal.read(partition, start, limit), lost
+        except Corrupt as error:
+            start = after_damage(error)
+            lost.append(error)
+
+
 def batches(journal: Journal, partition: int, start: Position) -> Iterator[tuple[Position, Frame]]:
-    """All durable frames from `start` to the present end."""
-    while found := journal.read(partition, start):
+    """All durable frames from `start` to the present end, behind damage too."""
+    while found := read_past_damage(journal, partition, start)[0]:
         yield from found
         start = found[-1][0]
