@@ -118,3 +118,32 @@ def test_promoting_asks_for_a_reason(page: Page, violations: Callable[[Page], li
     expect(form.get_by_role("alert")).to_contain_text("Conflict")
     form.get_by_role("button", name="Cancel").click()
     expect(form).to_be_hidden()
+
+
+@_EVERYWHERE
+def test_a_runbook_is_rehearsed_before_it_is_proposed(page: Page, violations: Callable[[Page], list[str]]) -> None:
+    """The form says what would be done; the proposal waits for somebody else."""
+    page.goto("/incidents")
+    page.get_by_role("link", name=_INCIDENT).click()
+    page.get_by_role("button", name="Propose a runbook").click()
+    form = page.get_by_role("dialog")
+    form.get_by_role("button", name="Dry run").click()
+    expect(form.get_by_text("would call restart on service:payment")).to_be_visible()
+    assert violations(page) == []
+    assert _overflow(page) <= 0
+    form.get_by_role("button", name="Propose").click()
+    expect(form).to_be_hidden()
+    expect(page.get_by_text("another person must approve it")).to_be_visible()
+
+
+@_EVERYWHERE
+def test_a_new_users_secret_is_shown(page: Page, violations: Callable[[Page], list[str]]) -> None:
+    """Once, with a button that copies it."""
+    page.goto("/settings")
+    page.get_by_label("Name of the new user").fill("mia")
+    page.get_by_label("Role", exact=True).select_option("Approver")
+    page.get_by_role("button", name="Create user").click()
+    expect(page.get_by_text("Secret of mia")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")  # on a phone the bar at the bottom may cover half a field, wherever one stands
+    assert violations(page) == []
+    assert _overflow(page) <= 0

@@ -176,6 +176,7 @@ export const strings = {
     suspects: "Likely causes",
     ranker: (name: string) => `ranked by ${name}`,
     undiagnosed: "No diagnosis yet",
+    undiagnosedMerged: "Look at the incident that has its alerts now.",
     undiagnosedOver: "It was over before enough evidence came in.",
     undiagnosedDetail: "Suspects appear as soon as enough evidence is in, usually within seconds.",
     score: "share of the suspicion",

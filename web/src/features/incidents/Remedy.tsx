@@ -7,7 +7,7 @@ import { strings } from "../../strings";
 import { Empty } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { ExecutionCard } from "./ExecutionCard";
-import { candidates, currentFirst } from "./executions";
+import { candidates, currentFirst, isOver } from "./executions";
 import { ProposeForm } from "./ProposeForm";
 import css from "./Remedy.module.css";
 
@@ -18,20 +18,22 @@ interface RemedyProps {
   verdicts: readonly Verdict[];
 }
 
-/** What is proposed or running now; what ran before is folded away. A person may ask for another runbook. */
+/** All that is proposed or running now; what ran before is folded away. A person may ask for another runbook. */
 export function Remedy({ executions, diagnosis, incident, verdicts }: RemedyProps) {
-  const [current, ...earlier] = currentFirst(executions);
+  const ordered = currentFirst(executions);
+  const count = Math.max(1, ordered.filter((execution) => !isOver(execution)).length);
+  const current = ordered.slice(0, count);
+  const earlier = ordered.slice(count);
   return (
     <Panel
       title={strings.remedy.title}
       aside={<Propose incident={incident} entities={candidates(diagnosis, incident)} />}
       flush
     >
-      {current ? (
-        <ExecutionCard execution={current} incident={incident} verdicts={verdicts} />
-      ) : (
-        <Empty title={strings.remedy.none}>{strings.remedy.noneDetail}</Empty>
-      )}
+      {current.map((execution) => (
+        <ExecutionCard key={execution.id} execution={execution} incident={incident} verdicts={verdicts} />
+      ))}
+      {current.length === 0 ? <Empty title={strings.remedy.none}>{strings.remedy.noneDetail}</Empty> : null}
       {earlier.length > 0 ? (
         <details className={css.earlier}>
           <summary>

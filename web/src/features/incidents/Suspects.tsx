@@ -28,11 +28,7 @@ export function Suspects({ diagnosis, incident, verdicts }: SuspectsProps) {
   const open = asked ?? suspects[0]?.entity;
   return (
     <Panel title={words.suspects} hint={diagnosis ? words.ranker(diagnosis.ranker) : ""} flush>
-      {suspects.length === 0 ? (
-        <Empty title={words.undiagnosed}>
-          {incident.state === "resolved" ? words.undiagnosedOver : words.undiagnosedDetail}
-        </Empty>
-      ) : null}
+      {suspects.length === 0 ? <Empty title={words.undiagnosed}>{withoutDiagnosis(incident)}</Empty> : null}
       <ol>
         {suspects.map((suspect, index) => (
           <SuspectRow
@@ -48,6 +44,11 @@ export function Suspects({ diagnosis, incident, verdicts }: SuspectsProps) {
       </ol>
     </Panel>
   );
+}
+
+function withoutDiagnosis(incident: Incident): string {
+  if (incident.merged_into) return words.undiagnosedMerged;
+  return incident.state === "resolved" ? words.undiagnosedOver : words.undiagnosedDetail;
 }
 
 interface SuspectRowProps {
