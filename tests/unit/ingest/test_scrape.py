@@ -67,7 +67,20 @@ def test_values(text: str, value: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["a", "a{", 'a{b="c} 1', 'a{b="1",b="2"} 1', "1a 2", "a 1 2 3", "a{b=c} 1", "\xff", "a 1 9e99", '{b="c"} 1']
+    "line",
+    [
+        "a",
+        "a{",
+        'a{b="c} 1',
+        'a{b="1",b="2"} 1',
+        "1a 2",
+        "a 1 2 3",
+        "a{b=c} 1",
+        "\xff",
+        "a 1 9e99",
+        "a 1 1e400",
+        '{b="c"} 1',
+    ],
 )
 def test_a_bad_line_spoils_the_scrape(line: str) -> None:
     with pytest.raises(DecodeError):

@@ -73,7 +73,7 @@ def parse(body: bytes) -> Exposition:
         elif line:
             try:
                 found.samples.append(_sample(line, scale))
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise DecodeError(f"line {number} {line[:80]!r}: {error}", reason="decode", line=number) from error
     return found
 
