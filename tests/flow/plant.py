@@ -69,7 +69,9 @@ class Plant:
             self.journal,
             0,
             decode=decode,
-            build=builder(Config(home=home), self.catalog, self.ledger, Profiles(self.ledger, self.blobs), self.released),
+            build=builder(
+                Config(home=home), self.catalog, self.ledger, Profiles(self.ledger, self.blobs), self.released
+            ),
             sink=LedgerSink(self.journal, self.ledger, follow=[self.responder.follow]),
             blobs=self.blobs,
         )
