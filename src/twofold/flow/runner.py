@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from twofold.errors import Transient, TwofoldError
+from twofold.errors import Corrupt, Transient, TwofoldError
 from twofold.flow import checkpoint
 from twofold.flow.checkpoint import Key
 from twofold.flow.pipeline import Pipeline
+from twofold.flow.stage import State
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
@@ -137,10 +138,21 @@ class Runner:
         if saved is None:
             return
         for key, states in saved.states.items():
-            pipeline = self._build(*key)
-            pipeline.restore(states)
-            self._pipelines[key] = pipeline
+            self._pipelines[key] = self._restored(key, states)
         self._position = max(saved.position, self._position)
+
+    def _restored(self, key: Key, states: Mapping[str, State]) -> Pipeline:
+        """A pipeline with its states; one of another version's layout is given up, and learning begins anew."""
+        pipeline = self._build(*key)
+        try:
+            pipeline.restore(states)
+        except Corrupt:
+            self.progress.refused_builds += 1
+            log.exception(
+                "what %s had learnt in the %s lane is of another version and is given up", key[0], key[1].name
+            )
+            return self._build(*key)
+        return pipeline
 
     def drain(self) -> int:
         """`work_off`, then a checkpoint."""

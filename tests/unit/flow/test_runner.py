@@ -296,3 +296,21 @@ def test_a_damaged_frame_is_counted_and_the_rest_is_read(world: World, caplog: p
     assert world.tray.ids == ["inc-1-v1", "inc-2-v1"]
     assert runner.progress.poisoned == 1
     assert "skipped" in caplog.text
+
+
+def test_state_of_another_version_is_given_up_and_frames_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.send(0, 0)
+    world.runner().drain()
+
+    def refuse(_self: Thresholds, _state: object) -> None:
+        raise Corrupt("state of another layout")
+
+    monkeypatch.setattr(Thresholds, "restore", refuse)
+    fresh = world.runner()
+    fresh.restore()
+    world.send(5)
+    fresh.drain()
+    assert world.tray.ids == ["inc-1-v1"], "it counts from one again"
+    assert "given up" in caplog.text

@@ -14,7 +14,7 @@ from twofold.aiops.respond.responder import Responder
 from twofold.aiops.respond.runbooks import load_runbooks
 from twofold.errors import Conflict, Denied, InputError, NotFound
 from twofold.records.frame import Lane
-from twofold.records.incident import TimelineEntry, TimelineKind
+from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.ledger import Ledger
 
@@ -173,3 +173,12 @@ def test_a_rejected_proposal_stays_rejected(responder: Responder) -> None:
     responder.reject(execution.id, reason="false alarm", actor="ann", tenant="main")
     with pytest.raises(Conflict, match="rejected, not proposed"):
         responder.approve(execution.id, approval_hash=execution.approval_hash, approver="bob", tenant="main")
+
+
+def test_a_proposal_is_withdrawn_when_its_incident_is_over(responder: Responder, ledger: Ledger) -> None:
+    execution = _proposed(responder)
+    over = replace(ledger.get(Incident, "inc-1", tenant="main"), state=IncidentState.RESOLVED)
+    responder.follow([over], "main", Lane.BACKFILL)
+    assert ledger.get(Execution, execution.id, tenant="main").state is ExecutionState.PROPOSED
+    responder.follow([over], "main", Lane.LIVE)
+    assert ledger.get(Execution, execution.id, tenant="main").state is ExecutionState.EXPIRED

@@ -64,10 +64,12 @@ class Responder:
         return sorted(self._runbooks.values(), key=lambda runbook: runbook.id)
 
     def follow(self, records: Sequence[object], tenant: str, lane: Lane) -> None:
-        """Propose for every new live diagnosis (a follower of the pipeline's sink)."""
+        """Propose for every new live diagnosis, withdraw for every end (a follower of the pipeline's sink)."""
         if lane is not Lane.LIVE:
             return
         for record in records:
+            if isinstance(record, Incident) and record.state is IncidentState.RESOLVED:
+                self.withdraw(record.id, "the incident is over", tenant)
             if isinstance(record, Diagnosis) and record.suspects:
                 self.consider(record, tenant)
 
@@ -97,6 +99,13 @@ class Responder:
                 self._end(one.id, tenant, ExecutionState.EXPIRED, f"superseded by {best.title}")
             self._ledger.put(best, entry(best, TimelineKind.PROPOSED, f"Proposed: {best.title}", now))
             return best
+
+    def withdraw(self, incident: str, reason: str, tenant: str) -> None:
+        """End what still waits for approval on an incident."""
+        with self._lock:
+            where = {"incident": incident, "state": ExecutionState.PROPOSED}
+            for one in self._ledger.find(Execution, tenant=tenant, where=where):
+                self._end(one.id, tenant, ExecutionState.EXPIRED, reason)
 
     def propose(
         self,

@@ -91,8 +91,9 @@ class DataPlane:
         """Stop, handing on what the log holds."""
         self._stop.set()
         self._shadows.put(None)
-        self._watcher.join(10)
-        self._shadower.join(10)
+        for thread in (self._watcher, self._shadower):
+            if thread.is_alive():  # it never was where start-up failed before
+                thread.join(10)
         self._threads.shutdown()
         self._log.close()
 
