@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from twofold.aiops.ingest.capture import Captured
 
-AT_ONCE: Final = 8
-"""Requests under way together: they share the journal's syncs, and stay within a second of each other in time."""
+TOGETHER_NS: Final = 2 * 10**9
+"""Requests of so much recorded time are sent as few, and together: receivers allow for more lateness than that."""
 
 
 def backfill(
@@ -38,7 +38,7 @@ def send(api: Api, capture: Path, *, ends_now: bool) -> int:
     import httpx
     from rich.progress import Progress
 
-    from twofold.aiops.ingest.capture import read_capture, shift
+    from twofold.aiops.ingest.capture import merged, read_capture, shift
 
     times = [request.time_ns for request in read_capture(capture)]
     if not times:
@@ -50,7 +50,7 @@ def send(api: Api, capture: Path, *, ends_now: bool) -> int:
             task = progress.add_task("backfill", total=len(times))
             async with _client(api) as client:
                 for chunk in _chunks(shift(request, delta_ns) for request in read_capture(capture)):
-                    await asyncio.gather(*(_post(client, request) for request in chunk))
+                    await asyncio.gather(*(_post(client, request) for request in merged(chunk)))
                     progress.advance(task, len(chunk))
 
     try:
@@ -82,7 +82,7 @@ async def _post(client: httpx.AsyncClient, request: Captured) -> None:
 
 
 def _chunks(requests: Iterator[Captured]) -> Iterator[Sequence[Captured]]:
-    from itertools import islice
+    from itertools import groupby
 
-    while chunk := list(islice(requests, AT_ONCE)):
-        yield chunk
+    for _, chunk in groupby(requests, key=lambda request: request.time_ns // TOGETHER_NS):
+        yield list(chunk)

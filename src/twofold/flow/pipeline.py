@@ -53,7 +53,7 @@ class Pipeline:
                 clock running ahead does not close everybody's windows.
         """
         self.first_ns = self.first_ns or event_ns
-        self.received_ns = received_ns
+        self.received_ns = max(self.received_ns, received_ns)
         newest_ns = min(event_ns or received_ns, received_ns) if self.lane is Lane.LIVE else event_ns
         reached_ns = (newest_ns - self.lateness_ns) // GRAIN_NS * GRAIN_NS
         moved = reached_ns > self.watermark_ns

@@ -257,8 +257,16 @@ class Runner:
         self.progress.frames += 1
         self.progress.rows += frame.rows
         self.progress.event_ns = max(self.progress.event_ns, min(event_ns, frame.time_ns))
+        if frame.kind is FrameKind.TOPOLOGY:
+            self._declare(key, items)
         told = [item for item in items if isinstance(item, TOLD)]
         return told + pipeline.push(items, event_ns=event_ns, received_ns=frame.time_ns)
+
+    def _declare(self, key: Key, items: Sequence[object]) -> None:
+        """What is declared holds at all times: the tenant's other lane hears of it too."""
+        for other, pipeline in self._pipelines.items():
+            if other != key and other[0] == key[0]:
+                pipeline.push(items, event_ns=0, received_ns=0)
 
     def _adopt(self, key: Key, live: Pipeline, frame: Frame) -> Pipeline:
         """The live lane goes on from what a backfill of its tenant has learnt, once that is at rest.

@@ -23,7 +23,7 @@ from tests.unit.ingest.test_events import alert, notice
 from tests.unit.ingest.test_predictions import GOOD
 from tests.unit.ingest.test_remote_write import HEADERS, LABELS
 from twofold.aiops.ingest import capture as capture_file
-from twofold.aiops.ingest.capture import Capture, Captured, read_capture, shift
+from twofold.aiops.ingest.capture import Capture, Captured, merged, read_capture, shift
 from twofold.errors import ConfigError, Corrupt, Unsupported
 from twofold.records.frame import FrameKind, Lane
 
@@ -152,3 +152,21 @@ def test_many_threads_fill_a_capture_without_loss(tmp_path: Path, monkeypatch: p
     with Capture(tmp_path / "c") as tap, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: tap.record("/v1/changes", "", b"%d" % number, number), range(1, 2001)))
     assert sorted(int(request.body) for request in read_capture(tmp_path / "c")) == list(range(1, 2001))
+
+
+def test_merged_requests_say_the_same_in_fewer(tmp_path: Path) -> None:
+    with Capture(tmp_path / "c") as tap:
+        bench = Bench(capture=tap)
+        for number in range(5):
+            body = metrics_request(gauge(f"a{number}", 1.0)).SerializeToString()
+            assert bench.client.post("/v1/metrics", content=body, headers=PROTOBUF).status_code == 200
+            change = [{"kind": "deploy", "service": "cart", "version": str(number), "id": str(number)}]
+            assert bench.client.post("/v1/changes", json=change).status_code == 200
+    again = Bench()
+    requests = merged([shift(request, -HOUR_NS) for request in read_capture(tmp_path / "c")])
+    assert len(requests) == 2
+    for request in requests:
+        body, headers = request.encoded()
+        assert again.client.post(request.path, content=body, headers=headers).status_code == 200
+    for kind in (FrameKind.SAMPLES, FrameKind.EVENTS):
+        assert len(again.rows(kind)) == len(bench.rows(kind)) == 5

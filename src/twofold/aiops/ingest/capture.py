@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -188,6 +188,29 @@ def shift(request: Captured, delta_ns: int) -> Captured:
     return replace(request, body=body, media=media, time_ns=request.time_ns + delta_ns)
 
 
+def merged(requests: Sequence[Captured]) -> list[Captured]:
+    """The same content in fewer requests: those of one path and lane become one, where the protocol allows.
+
+    Protobuf messages of repeated fields are merged by standing one after the other (protobuf encoding, "last one
+    wins" and repeated fields); lists of JSON items by joining. Suits requests of about the same time; the order
+    between paths is lost.
+    """
+    groups: dict[tuple[str, str, Lane], list[Captured]] = {}
+    single: list[Captured] = []
+    for request in requests:
+        if request.media == PROTOBUF or (request.path in _LISTS and request.body.lstrip().startswith(b"[")):
+            groups.setdefault((request.path, request.media, request.lane), []).append(request)
+        else:
+            single.append(request)
+    made = []
+    for members in groups.values():
+        bodies = [member.body for member in members]
+        listed = members[0].path in _LISTS
+        body = b"[" + b",".join(each.strip()[1:-1] for each in bodies) + b"]" if listed else b"".join(bodies)
+        made.append(replace(members[0], body=body))
+    return [*made, *single]
+
+
 def _shift_metrics(request: Captured, delta_ns: int) -> bytes:
     message = parse_otlp(ExportMetricsServiceRequest, request.body, request.media)
     metrics = (
@@ -274,6 +297,7 @@ def _moved(value: Any, delta_ns: int) -> Any:
         return value
 
 
+_LISTS: Final = frozenset({"/v1/changes", "/v1/predictions"})
 _OTLP: Final = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})
 _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
     "/v1/metrics": _shift_metrics,
