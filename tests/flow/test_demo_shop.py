@@ -297,7 +297,7 @@ def test_a_full_disk_fails_writes_and_a_restart_clears_it(sink: Sink, shop: Runn
     shop.post("/faults/disk_full", {"seconds": 120})
     begun = time.time()
     eventually(lambda: (latest(sink, "store", "disk.used_ratio", begun) or 0) >= 1, 40)
-    assert [line for line in list(sink.lines) if line.service == "store" and "No space left" in line.body]
+    eventually(lambda: [line for line in list(sink.lines) if line.service == "store" and "No space left" in line.body])
     reads = [s for s in since(sink, begun, "store") if s.name == "GET /stock"]
     assert not any(span.failed for span in reads)
     shop.post("/processes/store/restart")
