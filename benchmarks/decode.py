@@ -20,12 +20,12 @@ import numpy as np
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from twofold.aiops.ingest import remote_write
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
-from twofold.aiops.ingest.prometheus import WriteRequest
+from twofold.aiops.ingest.prometheus import remote_write
+from twofold.aiops.ingest.prometheus.message import WriteRequest
 from twofold.aiops.ingest.rows import Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.store.catalog.files import FileCatalog

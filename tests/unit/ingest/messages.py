@@ -13,7 +13,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.unit.ingest.null import NOW_NS
-from twofold.aiops.ingest.prometheus import WriteRequest
+from twofold.aiops.ingest.prometheus.message import WriteRequest
 
 CUMULATIVE, DELTA = 2, 1
 

@@ -30,10 +30,10 @@ from tests.unit.ingest.null import NOW_NS, Bench
 from tests.unit.ingest.test_events import alert, notice
 from tests.unit.ingest.test_predictions import GOOD
 from tests.unit.ingest.test_scrape import registry
-from twofold.aiops.ingest import exposition
 from twofold.aiops.ingest.body import Budget, decompress
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.frames import Origin
+from twofold.aiops.ingest.prometheus import exposition
 from twofold.aiops.ingest.receiver import Payload
 from twofold.errors import TwofoldError
 from twofold.records.frame import Lane

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.ingest.null import Bench
 from twofold.aiops.ingest.config import IngestConfig, ScrapeTarget
-from twofold.aiops.ingest.exposition import parse
+from twofold.aiops.ingest.prometheus.exposition import parse
 from twofold.errors import ConfigError, DecodeError
 from twofold.records.frame import FrameKind
 

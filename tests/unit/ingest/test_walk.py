@@ -29,12 +29,12 @@ from tests.unit.ingest.messages import (
 from tests.unit.ingest.mutation import mutated, repeatable
 from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from twofold.aiops.ingest import known as known_module
-from twofold.aiops.ingest import remote_write
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.known import Known, Walked
 from twofold.aiops.ingest.otlp.message import PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
+from twofold.aiops.ingest.prometheus import remote_write
 from twofold.aiops.ingest.rows import Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.errors import DecodeError

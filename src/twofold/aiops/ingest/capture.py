@@ -28,7 +28,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
-from twofold.aiops.ingest.prometheus import WriteRequest
+from twofold.aiops.ingest.prometheus.message import WriteRequest
 from twofold.errors import ConfigError, Corrupt, Unsupported
 from twofold.records.frame import Lane
 from twofold.records.time import to_datetime

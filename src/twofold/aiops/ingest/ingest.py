@@ -13,19 +13,19 @@ import pyarrow as pa
 from starlette.responses import Response
 from starlette.routing import Route
 
-from twofold.aiops.ingest.alertmanager import Alertmanager
 from twofold.aiops.ingest.capture import Capture, Captured
-from twofold.aiops.ingest.changes import Changes
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
+from twofold.aiops.ingest.events.alertmanager import Alertmanager
+from twofold.aiops.ingest.events.changes import Changes
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.known import compile_in_background
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.predictions import Predictions, json_of
+from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
+from twofold.aiops.ingest.prometheus.scrape import Scraper
 from twofold.aiops.ingest.receiver import Dialect, Payload, Receiver
-from twofold.aiops.ingest.remote_write import RemoteWrite
-from twofold.aiops.ingest.scrape import Scraper
 from twofold.errors import NotFound, TwofoldError
 from twofold.records.access import Permission
 from twofold.records.entity import DEFAULT_TENANT

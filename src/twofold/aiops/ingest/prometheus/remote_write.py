@@ -17,7 +17,7 @@ from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF
-from twofold.aiops.ingest.prometheus import TYPES, WriteRequest, family_of, kind_of, unit_of
+from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest, family_of, kind_of, unit_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import RowList, Rows
 from twofold.aiops.ingest.series import SeriesIndex

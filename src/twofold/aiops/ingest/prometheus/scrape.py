@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from twofold.aiops.ingest import exposition
 from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.config import ScrapeTarget
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.intake import Intake
-from twofold.aiops.ingest.prometheus import TYPES, WriteRequest
-from twofold.aiops.ingest.remote_write import MILLISECOND_NS, NAME, RemoteWrite, rows_of
+from twofold.aiops.ingest.prometheus import exposition
+from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest
+from twofold.aiops.ingest.prometheus.remote_write import MILLISECOND_NS, NAME, RemoteWrite, rows_of
 from twofold.errors import TwofoldError
 from twofold.flow.outgoing import Outgoing, OutgoingConfig, origin
 from twofold.records.entity import DEFAULT_TENANT

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from twofold.aiops.ingest.changes import event_id
 from twofold.aiops.ingest.entities import labels_entity
+from twofold.aiops.ingest.events.changes import event_id
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.receiver import Payload, problem

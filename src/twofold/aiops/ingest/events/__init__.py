@@ -1,0 +1,1 @@
+"""Things that happened, as other systems tell them: alerts and changes."""

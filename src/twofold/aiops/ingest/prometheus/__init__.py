@@ -1,0 +1,1 @@
+"""Prometheus: remote write, scraping, the text exposition."""
