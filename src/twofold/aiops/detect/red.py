@@ -27,6 +27,7 @@ from twofold.aiops.detect.groups import (
     GroupConfig,
     Groups,
 )
+from twofold.aiops.detect.ratio import Recent
 from twofold.aiops.detect.windows import Chunks, Int64s, WindowConfig
 from twofold.flow.stage import State
 from twofold.records.columns import DerivedSamples, Spans, samples_batch
@@ -73,7 +74,7 @@ class Red:
     `.p95`, `.p99` (s), with label `kind` (server, consumer, client), and `operation` or `callee`. The
     sample at time t covers the spans that ended in [t - window, t). An active group without spans has
     rate 0 and no other sample; a window without any span at all says nothing, because it looks the
-    same when our own input stops.
+    same when our own input stops. Where requests are few, the error ratio looks back further: see `ratio`.
 
     A client span without a named peer is joined with the server span that has it as parent.
 
@@ -100,6 +101,7 @@ class Red:
         self._tenant, self._lane = tenant, lane
         self._chunks = Chunks(config.windows, CHUNK)
         self._groups = Groups(catalog, tenant, config.groups)
+        self._recent = Recent()
 
     @property
     def dropped(self) -> Counter[str]:
@@ -163,7 +165,10 @@ class Red:
         self._groups.seen_ns[np.unique(group)] = start_ns
         duration_ns = chunk.column("duration_ns").to_numpy()[row]
         error = chunk.column("error").to_numpy(zero_copy_only=False)[row]
-        values = _values(group, duration_ns, error, len(self._groups), self._chunks.width_ns)
+        values = _values(group, duration_ns, len(self._groups), self._chunks.width_ns)
+        order = np.lexsort((chunk.column("end_ns").to_numpy()[row], group))
+        ratios = self._recent.ratios(group[order], error[order], np.bincount(group, minlength=len(self._groups)))
+        values[:, ERROR_RATIO] = np.where(values[:, RATE] > 0, ratios, np.nan)
         active = self._groups.active(start_ns)
         sids, new = self._groups.sids(active)
         cell = np.isfinite(values[active]) & (sids != NO_SID)
@@ -230,24 +235,22 @@ class Red:
         return made
 
     def snapshot(self) -> State:
-        """Groups with their sids, and the spans of open windows."""
-        return {**self._groups.snapshot(), **self._chunks.snapshot()}
+        """Groups with their sids and last outcomes, and the spans of open windows."""
+        return {**self._groups.snapshot(), **self._recent.snapshot(), **self._chunks.snapshot()}
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
         self._groups.restore(state)
+        self._recent.restore(state)
         self._chunks.restore(state)
 
 
-def _values(
-    group: Int64s, duration_ns: Int64s, error: npt.NDArray[np.bool_], groups: int, width_ns: int
-) -> npt.NDArray[np.float64]:
-    """Value of each metric per group, shape (groups, metrics); NaN where a group has no spans, but rate 0."""
+def _values(group: Int64s, duration_ns: Int64s, groups: int, width_ns: int) -> npt.NDArray[np.float64]:
+    """Rate and durations per group, shape (groups, metrics); NaN where a group has no spans, but rate 0."""
     values = np.full((groups, len(METRICS)), np.nan)
     count = np.bincount(group, minlength=groups)
     values[:, RATE] = count / (width_ns / SECOND_NS)
     some = np.flatnonzero(count)
-    values[some, ERROR_RATIO] = np.bincount(group, weights=error, minlength=groups)[some] / count[some]
     ordered = duration_ns[np.lexsort((duration_ns, group))] / SECOND_NS
     begin = (np.cumsum(count) - count)[some]
     for column, quantile in zip(DURATIONS, QUANTILES, strict=True):
