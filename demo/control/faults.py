@@ -55,7 +55,7 @@ FAULTS = {
         Fault(
             name="bad_deploy",
             title="Bad deploy of checkout",
-            description=f"checkout {BUGGY_VERSION} is rolled out; it fails for a third of the orders.",
+            description=f"checkout {BUGGY_VERSION} is rolled out; it fails for half of the orders.",
             entity="service:checkout",
             kind="errors",
             service="checkout",

@@ -128,7 +128,7 @@ export const demo: Demo = {
     fault(
       "bad-deploy",
       "Bad deploy",
-      "checkout is deployed as a version that answers a third of requests with 500.",
+      "checkout is deployed as a version that answers half of the requests with 500.",
     ),
     fault("memory-leak", "Memory leak", "cart keeps every basket it ever saw."),
     fault("cpu-hog", "CPU hog", "A job takes all of one core beside catalog."),

@@ -40,7 +40,7 @@ _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.LATENCY, "us"): Floor(5_000.0, 0.25),
     (Signal.LATENCY, "ns"): Floor(5e6, 0.25),
     (Signal.LATENCY, ""): Floor(0.0, 0.25),
-    (Signal.ERRORS, "1"): Floor(0.03, 0.5),
+    (Signal.ERRORS, "1"): Floor(0.033, 0.5),
     (Signal.ERRORS, ""): Floor(0.2, 0.5),
     (Signal.TRAFFIC, ""): Floor(0.5, 0.35),
     (Signal.DRIFT, ""): Floor(0.1, 0.5),

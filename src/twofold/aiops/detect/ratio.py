@@ -1,7 +1,7 @@
 """Error ratios of groups that see few requests: over the last requests rather than over the last seconds.
 
-Three requests in a window give 0, .33, .67 or 1, and say next to nothing; thirty-five tell a third that fails from
-a single stray error in half a minute at one request a second. Beside them a shorter memory decides when it is
+Three requests in a window give 0, .33, .67 or 1, and say next to nothing; the last sixty-three tell a third that
+fails from two stray errors, after as many as it takes for three to fail. Beside them a shorter memory decides when it is
 over, as in the multi-window alerts of the SRE workbook (chapter 5): both must be high.
 """
 
@@ -17,7 +17,7 @@ from twofold.flow.stage import State
 
 Int64s = npt.NDArray[np.int64]
 
-LONG: Final = 35  # one failed request of them stays below the floor of what matters, .03 (see `floors`)
+LONG: Final = 63  # two failed requests of them stay below the floor of what matters, .033 (see `floors`)
 SHORT: Final = 12  # a fault that fails a third of the requests leaves as many clean with probability .008
 _LONG: Final = np.uint64((1 << LONG) - 1)
 _SHORT: Final = np.uint64((1 << SHORT) - 1)
