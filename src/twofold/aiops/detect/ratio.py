@@ -1,8 +1,8 @@
 """Error ratios of groups that see few requests: over the last requests rather than over the last seconds.
 
 Three requests in a window give 0, .33, .67 or 1, and say next to nothing; the last sixty-three tell a third that
-fails from two stray errors, after as many as it takes for three to fail. Beside them a shorter memory decides when it is
-over, as in the multi-window alerts of the SRE workbook (chapter 5): both must be high.
+fails from two stray errors, after as many as it takes for three to fail. Beside them a shorter memory decides when
+it is over, as in the multi-window alerts of the SRE workbook (chapter 5): both must be high.
 """
 
 from __future__ import annotations
