@@ -89,7 +89,7 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         try:
-            rule, identity = await self._admit(scope)
+            rule, identity = await self.admit(scope)
             state = scope.setdefault("state", {})
             state |= {"identity": identity, "rule": rule, "guard": self}
             scope[TENANT_KEY] = identity.tenant
@@ -100,7 +100,7 @@ class Guard:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             await reply.fail(error, receive)
 
-    async def _admit(self, scope: Scope) -> tuple[Rule, Identity]:
+    async def admit(self, scope: Scope) -> tuple[Rule, Identity]:
         """The rule that answers, and who calls. Raises `Denied`, `Unauthenticated` or `NotFound`."""
         headers = Headers(scope=scope)
         _check_host(headers, self._config.hosts)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from twofold.api.services import Services
-from twofold.api.views import DriftValue, Traffic
+from twofold.api.views.models import DriftValue, Traffic
 from twofold.mlops.traffic import fold
 from twofold.records.entity import EntityKind, entity_id
 from twofold.records.model import Release

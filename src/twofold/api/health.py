@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from twofold.api.views import EntityView, Health, Topology
+from twofold.api.views.topology import EntityView, Health, Topology
 from twofold.records.alert import Alert, AlertState
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Entity, EntityKind

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from twofold.api.rules import Identity, Rule
 from twofold.api.services import Services
-from twofold.api.views import Page
+from twofold.api.views.page import Page
 from twofold.records.access import Permission
 from twofold.store.ledger import Ledger
 from twofold.store.ledger.audit import append_audit

@@ -16,7 +16,7 @@ from fastapi.openapi.utils import get_openapi
 import twofold
 from twofold.api.problems import MEDIA_TYPE, Problem
 from twofold.api.routes import ROUTERS
-from twofold.api.views import ChangeNotice
+from twofold.api.views.system import ChangeNotice
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _ERROR: Final = {

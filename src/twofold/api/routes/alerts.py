@@ -8,7 +8,7 @@ from fastapi import Query
 
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views import Moment, Page
+from twofold.api.views.page import Moment, Page
 from twofold.records.access import Permission
 from twofold.records.alert import Alert, AlertState
 from twofold.records.finding import Finding, FindingState

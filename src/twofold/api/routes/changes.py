@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views import Moment, Page
+from twofold.api.views.page import Moment, Page
 from twofold.records.access import Permission
 from twofold.records.event import ChangeKind, Event, EventKind
 

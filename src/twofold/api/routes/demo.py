@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from twofold.api.router import Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import DemoPort, Fault
-from twofold.api.views import BreakFault, Demo, FaultView, Shop
+from twofold.api.views.demo import BreakFault, Demo, FaultView, Shop
 from twofold.records.access import Permission
 
 routes = router("demo")

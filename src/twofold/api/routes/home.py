@@ -11,7 +11,8 @@ from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, UNRESOLVED_ALERT
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
-from twofold.api.views import Counts, DriftValue, Home, ModelAtRisk, NoiseRemoved, SystemHealth
+from twofold.api.views.home import Counts, Home, ModelAtRisk, NoiseRemoved, SystemHealth
+from twofold.api.views.models import DriftValue
 from twofold.records.access import Permission
 from twofold.records.alert import Alert, AlertState
 from twofold.records.entity import Entity

@@ -13,7 +13,8 @@ from fastapi import Query
 from twofold.api.health import MOST, NOT_MERGED, health_of, map_around
 from twofold.api.router import After, Caller, Filter, Limit, Svc, cut, page, router, where
 from twofold.api.rules import Identity, needs
-from twofold.api.views import Assign, IncidentDetail, Note, Page
+from twofold.api.views.incidents import Assign, IncidentDetail, Note
+from twofold.api.views.page import Page
 from twofold.errors import Conflict, NotFound
 from twofold.records.access import Permission
 from twofold.records.alert import Alert, Severity

@@ -11,7 +11,10 @@ from twofold.api.health import MOST, present_health
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
-from twofold.api.views import FeatureDrift, Health, ModelDetail, ModelSummary, NewRelease, Page, Reason
+from twofold.api.views.incidents import Reason
+from twofold.api.views.models import FeatureDrift, ModelDetail, ModelSummary, NewRelease
+from twofold.api.views.page import Page
+from twofold.api.views.topology import Health
 from twofold.errors import NotFound
 from twofold.records.access import Permission
 from twofold.records.finding import Finding, FindingState

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views import Page, Train, Training
+from twofold.api.views.models import Train, Training
+from twofold.api.views.page import Page
 from twofold.records.access import Permission
 from twofold.records.model import Project, Run, RunState
 

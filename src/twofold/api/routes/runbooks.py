@@ -9,7 +9,9 @@ from fastapi import Query
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
 from twofold.api.services import Services
-from twofold.api.views import Approval, Decision, KillSwitch, NewExecution, Page, Reason, SetKillSwitch
+from twofold.api.views.incidents import Reason
+from twofold.api.views.page import Page
+from twofold.api.views.runbooks import Approval, Decision, KillSwitch, NewExecution, SetKillSwitch
 from twofold.records.access import Permission, Setting
 from twofold.records.runbook import Execution, ExecutionState, Runbook, StepState
 

@@ -18,7 +18,8 @@ from twofold.api.rates import COUNTED, rates
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
-from twofold.api.views import Band, Moment, Page, Points, SeriesView
+from twofold.api.views.page import Moment, Page
+from twofold.api.views.telemetry import Band, Points, SeriesView
 from twofold.errors import InputError, TooLarge
 from twofold.records.access import Permission
 from twofold.records.finding import Finding

@@ -11,7 +11,7 @@ from twofold.api.auth import COOKIE, Config, Guard
 from twofold.api.credentials import SESSION, FailureLimit, check_log_in, issue_token
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import ALL_SCOPES, ROLES, needs
-from twofold.api.views import LogIn, Me, SessionView
+from twofold.api.views.access import LogIn, Me, SessionView
 from twofold.errors import Unauthenticated
 from twofold.records.access import Permission, Token, User
 from twofold.store.ledger.audit import append_audit

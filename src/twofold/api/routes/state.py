@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from twofold.api.router import Svc
 from twofold.api.rules import needs
-from twofold.api.views import Live, Ready
+from twofold.api.views.system import Live, Ready
 from twofold.records.access import Permission
 
 routes = APIRouter(tags=["state"])

@@ -8,7 +8,8 @@ from twofold.api.credentials import API, check_scopes, issue_token
 from twofold.api.router import After, Caller, Limit, Svc, page, router, where
 from twofold.api.routes.session import guard_of, revoked
 from twofold.api.rules import needs
-from twofold.api.views import CreatedToken, NewToken, Page, TokenView
+from twofold.api.views.access import CreatedToken, NewToken, TokenView
+from twofold.api.views.page import Page
 from twofold.errors import NotFound
 from twofold.records.access import Permission, Token, User
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twofold.api.health import entity_views, present_health, whole_map
 from twofold.api.router import After, Caller, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views import EntityView, Page, Topology
+from twofold.api.views.page import Page
+from twofold.api.views.topology import EntityView, Topology
 from twofold.records.access import Permission
 from twofold.records.entity import Entity, EntityKind
 

@@ -11,7 +11,8 @@ from fastapi import Path, Query
 
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
-from twofold.api.views import LogLine, Moment, Page, SpanView, Trace
+from twofold.api.views.page import Moment, Page
+from twofold.api.views.telemetry import LogLine, SpanView, Trace
 from twofold.errors import NotFound
 from twofold.records.access import Permission
 from twofold.records.time import to_datetime, to_ns

@@ -10,7 +10,8 @@ from twofold.api.credentials import hash_secret, new_user
 from twofold.api.router import After, Caller, Limit, Svc, page, router
 from twofold.api.routes.session import guard_of
 from twofold.api.rules import needs
-from twofold.api.views import CreatedUser, NewUser, Page, UserChange, UserView
+from twofold.api.views.access import CreatedUser, NewUser, UserChange, UserView
+from twofold.api.views.page import Page
 from twofold.errors import Conflict
 from twofold.records.access import Permission, Role, User
 

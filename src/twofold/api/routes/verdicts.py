@@ -8,7 +8,8 @@ from typing import Final
 
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views import NewVerdict, Page
+from twofold.api.views.incidents import NewVerdict
+from twofold.api.views.page import Page
 from twofold.errors import InputError
 from twofold.records.access import Permission
 from twofold.records.alert import Alert

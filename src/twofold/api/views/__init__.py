@@ -1,0 +1,1 @@
+"""Bodies of the REST API, a file a noun."""
