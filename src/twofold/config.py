@@ -23,7 +23,7 @@ from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
 
 PREFIX: Final = "TWOFOLD_"
-_RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI"})
+_RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI", "TWOFOLD_FAILPOINT"})
 _HOME: Final = ".twofold"
 
 
@@ -35,6 +35,7 @@ class HttpConfig:
         host: Address to bind. Anything but loopback needs TLS or a declared proxy.
         port: UI, REST API, receivers and inference.
         otlp_port: OTLP/HTTP alone, where SDKs look for it; 0 turns it off.
+        otlp_grpc_port: OTLP/gRPC; 0 turns it off.
         hosts: Names, besides localhost and IP addresses, under which browsers reach it.
         tls_certificate, tls_key: PEM files.
         behind_proxy: A proxy in front ends TLS; its requests are trusted to be https.
@@ -44,6 +45,7 @@ class HttpConfig:
     host: str = "127.0.0.1"
     port: int = 7070
     otlp_port: int = 4318
+    otlp_grpc_port: int = 4317
     hosts: tuple[str, ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -156,6 +158,11 @@ def client_environment() -> tuple[str, str, list[Path]]:
     here = Path.cwd() / _HOME
     places = [Path(home)] if home else [here, here / "demo", Path.home() / _HOME]
     return os.environ.get("TWOFOLD_URL", ""), os.environ.get("TWOFOLD_TOKEN", ""), places
+
+
+def failpoint() -> str:
+    """For fault tests: where a process ends itself, as `store.failpoints.arm` takes it; empty otherwise."""
+    return os.environ.get("TWOFOLD_FAILPOINT", "")
 
 
 def worker_environment() -> dict[str, str]:

@@ -34,7 +34,7 @@ class Up:
         self.log = home / "up.log"
         self.port, self.otlp_port = free_ports(2)
         self._settings = home / "twofold.yaml"
-        http = {"port": self.port, "otlp_port": self.otlp_port}
+        http = {"port": self.port, "otlp_port": self.otlp_port, "otlp_grpc_port": 0}
         self._settings.write_text(yaml.safe_dump({**(settings or {}), "http": http}))
         self._settings.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None

@@ -22,12 +22,14 @@ from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.ingest import PERMISSIONS as INGEST_PERMISSIONS
 from twofold.aiops.ingest.ingest import Ingest
+from twofold.aiops.ingest.otlp.grpc import GrpcEndpoint
 from twofold.aiops.respond.responder import Responder
 from twofold.api.app import create_api, create_listener
 from twofold.api.auth import Config as GuardConfig
 from twofold.api.credentials import bootstrap_admin
 from twofold.api.rules import Part
 from twofold.api.services import Services
+from twofold.app.admission import admission
 from twofold.app.child import WorkerProcess
 from twofold.app.demo import demo_port
 from twofold.app.gauges import StoreMetrics
@@ -38,7 +40,7 @@ from twofold.app.remedies import remedies
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
-from twofold.config import Config, HttpConfig
+from twofold.config import Config, HttpConfig, failpoint
 from twofold.errors import ConfigError
 from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
@@ -51,6 +53,7 @@ from twofold.mlops.monitor.profiles import Profiles
 from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
+from twofold.store.failpoints import arm
 
 log = logging.getLogger("twofold")
 
@@ -189,6 +192,7 @@ def run(config: Config) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     quiet_libraries()
     begun = time.monotonic()
+    arm(failpoint())
     server = Server(config)
     try:
         asyncio.run(_serve(server, begun))
@@ -204,6 +208,11 @@ async def _serve(server: Server, begun: float) -> None:
     if http.otlp_port:
         listeners.append((create_listener(services, guard, server.parts(otlp_only=True)), http.otlp_port))
     sockets = [_bind(http.host, port) for _, port in listeners]
+    if http.otlp_grpc_port:
+        endpoint = GrpcEndpoint(
+            host=http.host, port=http.otlp_grpc_port, certificate=http.tls_certificate, key=http.tls_key
+        )
+        server.ingest.listen_grpc(endpoint, admission(listeners[0][0]))
     await asyncio.to_thread(server.start)
     await server.ingest.start()
     servers = [_Listener(_uvicorn(app, http)) for app, _ in listeners]

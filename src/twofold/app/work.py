@@ -19,7 +19,7 @@ from twofold.aiops.respond.execute import Executor
 from twofold.aiops.respond.notices import Notices
 from twofold.app.logs import quiet_libraries
 from twofold.app.remedies import remedies
-from twofold.config import Config
+from twofold.config import Config, failpoint
 from twofold.errors import NotFound, TwofoldError
 from twofold.flow.outgoing import Outgoing
 from twofold.flow.watch import Follower, Watch
@@ -35,6 +35,7 @@ from twofold.records.incident import Incident
 from twofold.records.model import Run, RunState
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.blobs.files import FileBlobs
+from twofold.store.failpoints import arm
 from twofold.store.history.delta import DeltaHistory
 from twofold.store.ledger import Change, Ledger
 from twofold.store.ledger.audit import append_audit
@@ -149,6 +150,7 @@ def run(config: Config) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     quiet_libraries()
     os.nice(_NICE)
+    arm(failpoint())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

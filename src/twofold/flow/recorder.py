@@ -12,6 +12,7 @@ from typing import Final
 from twofold.errors import Transient
 from twofold.records.frame import Frame, FrameKind, Position
 from twofold.store.catalog import Catalog
+from twofold.store.failpoints import reach
 from twofold.store.history import History
 from twofold.store.journal import Journal, batches, read_past_damage
 from twofold.store.journal.codec import decode_series
@@ -105,6 +106,7 @@ class Recorder:
         """Write the hot window, then release the journal. Definitions go first: samples without names are lost."""
         self._catalog.save()
         for partition, position in self._history.flush().items():
+            reach("recorder.flush")
             self._journal.commit(CONSUMER, partition, position)
         self._rows = 0
         self.flushes += 1

@@ -24,6 +24,7 @@ from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
 from twofold.records.time import MINUTE_NS, SECOND_NS
 from twofold.store.blobs import Blobs
+from twofold.store.failpoints import reach
 from twofold.store.journal import Journal, read_past_damage
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Runner:
             self._checkpoint_name,
             checkpoint.Checkpoint(position=self._position, states=states),  # type: ignore[arg-type]  # State is invariant in its value union
         )
+        reach("checkpoint.save")
         self._journal.commit(CONSUMER, self._partition, self._position)
         self.progress.checkpoints += 1
 

@@ -24,6 +24,7 @@ from dbos._serialization import Serializer
 
 from twofold.errors import Conflict, NotFound, Unavailable
 from twofold.flow.workflow import Json, StepFailed, StepInterrupted, Workflow
+from twofold.store.failpoints import reach
 
 _DELICATE_S: Final = 8.0
 APPLICATION_VERSION = "1"  # explicit: DBOS would hash the source and then not recover what older code left
@@ -177,13 +178,16 @@ class _DbosContext:
         def body() -> Json:
             if begun_by != self._token and not idempotent:
                 return {"interrupted": f"step {name!r} was running when its process died"}
+            reach("workflow.step")
             try:
-                return {"value": self._begin(call, idempotent).result(timeout_s)}
+                value = self._begin(call, idempotent).result(timeout_s)
             except FutureTimeout:
                 text = f"step {name!r} did not end within {timeout_s} s"
                 return {"error": text} if idempotent else {"interrupted": text}
             except Exception as error:  # noqa: BLE001 - the task runner's boundary: recorded and raised as StepFailed
                 return {"error": f"{type(error).__name__}: {error}"}
+            reach("workflow.step")
+            return {"value": value}
 
         outcome = DBOS.run_step({"name": name}, body)
         if "interrupted" in outcome:

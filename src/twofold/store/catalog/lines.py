@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from twofold.store.disk import make_folder, sync_data, sync_folder, translate, translated
+from twofold.store.failpoints import reach
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Lines:
             try:
                 os.ftruncate(fd, self._size)
                 _write(fd, data, self._size)
+                reach("catalog.save")
                 sync_data(fd)
             finally:
                 os.close(fd)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from twofold.errors import Conflict
 from twofold.store.disk import FolderLock, make_folder
+from twofold.store.failpoints import reach
 from twofold.store.history import Table
 from twofold.store.history.delta_table import DeltaFiles, NewFile
 from twofold.store.history.fileset import FileSet, sequence_of
@@ -84,7 +85,9 @@ class Compactor:
             new: list[NewFile] = []
             try:
                 new.extend(self._rewritten(table, files, due))
+                reach("history.compact")
                 files.commit(new, old=due)
+                reach("history.compact")
             except BaseException:
                 files.discard(new)
                 raise

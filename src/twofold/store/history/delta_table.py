@@ -29,6 +29,7 @@ from deltalake.transaction import (
 
 from twofold.errors import Conflict, Corrupt, Unavailable
 from twofold.store.disk import make_folder, sync_file, sync_folder, translated
+from twofold.store.failpoints import reach
 from twofold.store.history.fileset import FileSet, file_path, file_set, sequence_of
 from twofold.store.history.layout import ROW_GROUP, Layout
 
@@ -155,6 +156,7 @@ class DeltaFiles:
                 if self.transaction(name) >= number:
                     raise Conflict(f"{name} of {self._folder} stands at {self.transaction(name)} already, not {number}")
             try:
+                reach("history.commit")
                 self._table.create_write_transaction(
                     actions,
                     mode="append",
@@ -167,6 +169,7 @@ class DeltaFiles:
                 raise Conflict(f"another process writes to {self._folder}: {error}") from error
             except (DeltaError, OSError) as error:
                 raise Unavailable(f"cannot commit to {self._folder}: {error}") from error
+            reach("history.commit")
             self._reload()
             try:
                 self._sync_newest()

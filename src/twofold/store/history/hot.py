@@ -14,9 +14,10 @@ from twofold.store.history.layout import LANE, Layout
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One frame's rows."""
+    """One frame's rows, as the frame held them."""
 
     tenant: str
+    lane: int
     data: pa.RecordBatch
     first_ns: int
     last_ns: int
@@ -30,7 +31,6 @@ class Hot:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._schema = hot_schema(layout)
         self._pieces: list[Piece] = []
         self._flushing: list[Piece] = []
         self.rows = 0
@@ -40,9 +40,7 @@ class Hot:
         if not batch.num_rows:
             return
         times = batch.column(self._layout.time).to_numpy()
-        lanes = pa.array(np.full(batch.num_rows, lane, np.int8))
-        data = pa.RecordBatch.from_arrays([*batch.columns, lanes], schema=self._schema)
-        self._pieces.append(Piece(tenant, data, int(times.min()), int(times.max())))
+        self._pieces.append(Piece(tenant, lane, batch, int(times.min()), int(times.max())))
         self.rows += batch.num_rows
 
     def begin(self) -> Sequence[Piece]:
@@ -64,14 +62,13 @@ class Hot:
         ]
 
 
-def rows_of(pieces: Iterable[Piece], layout: Layout) -> pa.Table:
-    """Rows of pieces as one table, without a copy; texts of few values stay dictionaries."""
-    return pa.Table.from_batches([piece.data for piece in pieces], hot_schema(layout))
-
-
-def hot_schema(layout: Layout) -> pa.Schema:
-    """Columns of the hot window."""
-    return pa.schema([*layout.incoming, LANE])
+def rows_of(pieces: Sequence[Piece], layout: Layout) -> pa.Table:
+    """Rows of pieces as one table with their lanes, else without a copy; texts of few values stay dictionaries."""
+    rows = pa.Table.from_batches([piece.data for piece in pieces], layout.incoming)
+    lanes = np.repeat(
+        np.array([piece.lane for piece in pieces], np.int8), [piece.data.num_rows for piece in pieces]
+    )
+    return rows.append_column(LANE, pa.array(lanes))
 
 
 def samples_of(pieces: Iterable[Piece], sids: pa.Array, start_ns: int, end_ns: int) -> list[pa.RecordBatch]:
@@ -84,5 +81,5 @@ def samples_of(pieces: Iterable[Piece], sids: pa.Array, start_ns: int, end_ns: i
         if piece.first_ns < start_ns or piece.last_ns >= end_ns:
             wanted &= (time_ns >= start_ns) & (time_ns < end_ns)
         if wanted.any():
-            found.append(piece.data.select([0, 1, 2]).take(pa.array(np.flatnonzero(wanted))))
+            found.append(piece.data.take(pa.array(np.flatnonzero(wanted))))
     return found

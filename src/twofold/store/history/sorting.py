@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,10 @@ from twofold.store.history.layout import Layout
 
 Ints = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
+
+_FEW: Final = 4096  # rows below which one comparison sort is quicker than counting
+_DIGIT: Final = 16  # bits that numpy sorts by counting, not by comparing
+_LOW: Final = (1 << _DIGIT) - 1
 
 
 def arrange(table: pa.Table, layout: Layout) -> pa.Table:
@@ -35,8 +39,8 @@ def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> tuple[I
     """
     if _ordered(sid, time_ns):
         return sid, time_ns, None
-    index = np.argsort(sid, kind="stable")
-    by_sid, by_time = sid.take(index), time_ns.take(index)
+    by_sid, index = _by_sid(sid)
+    by_time = time_ns.take(index)
     same = by_sid[1:] == by_sid[:-1]
     if np.any(same & (by_time[1:] < by_time[:-1])):
         index = np.lexsort((time_ns, sid))
@@ -49,6 +53,28 @@ def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> tuple[I
         last = np.append(~repeated, True)
         return by_sid[last], by_time[last], index[last]
     return by_sid, by_time, index
+
+
+def _by_sid(sid: Ints) -> tuple[Ints, Index]:
+    """Sorted sids and the stable order that sorts them.
+
+    A series has many rows, so its rank among the distinct sids is sorted in place of the sid: two digits that numpy
+    counts, a fifth of the time of a comparison sort.
+    """
+    if len(sid) < _FEW:
+        index = np.argsort(sid, kind="stable")
+        return sid.take(index), index
+    coded = pa.array(sid).dictionary_encode()
+    distinct = coded.dictionary.to_numpy()
+    order = np.argsort(distinct)
+    rank = np.empty(len(order), np.uint32)
+    rank[order] = np.arange(len(order), dtype=np.uint32)
+    place = rank.take(coded.indices.to_numpy())
+    index = np.argsort((place & _LOW).astype(np.uint16), kind="stable")
+    if len(order) > _LOW:
+        index = index.take(np.argsort((place >> _DIGIT).astype(np.uint16).take(index), kind="stable"))
+    counts = np.bincount(place, minlength=len(order))
+    return np.repeat(distinct.take(order), counts), index
 
 
 def _taken(values: npt.NDArray[Any], index: Index) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ from typing import Final
 from twofold.errors import Conflict, Corrupt
 from twofold.records.frame import Frame, Position
 from twofold.store.disk import make_folder, sync_data, sync_folder, translate, translated
+from twofold.store.failpoints import reach
 from twofold.store.journal import recovery
 from twofold.store.journal.codec import decode_frame, frame_size
 from twofold.store.journal.commits import Commits
@@ -239,6 +240,7 @@ class Partition:
             dropped = self._starts[: max(0, keep)]
             self._starts = self._starts[len(dropped) :]
         for start in dropped:
+            reach("journal.delete")
             self._path(start).unlink(missing_ok=True)
         if dropped:
             sync_folder(self._folder)

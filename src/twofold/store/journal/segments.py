@@ -11,6 +11,7 @@ from pathlib import Path
 from twofold.errors import ConfigError, NotFound, Overloaded, TooLarge, TwofoldError, Unavailable
 from twofold.records.frame import Frame, Position, Source
 from twofold.store.disk import FolderLock, make_folder, translate, translated
+from twofold.store.failpoints import reach
 from twofold.store.journal.codec import encode_frame
 from twofold.store.journal.partition import Partition
 
@@ -169,11 +170,13 @@ class SegmentJournal:
                     call.positions.append(partition.stage(head, frame))
             for partition in touched.values():
                 partition.write()
+            reach("journal.append")
         except OSError as error:
             return self._take_back(touched, error)
         try:
             for partition in touched.values():
                 partition.sync()
+            reach("journal.append")
         except OSError as error:
             self._failure = Unavailable(
                 f"the journal's device failed to sync: {error}; reading goes on, appending does not. "

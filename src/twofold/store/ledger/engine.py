@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from twofold.errors import ConfigError, Corrupt, InputError, StorageFull, TwofoldError, Unavailable
+from twofold.store.failpoints import reach
 
 WRITE_LOCK: Final = 0x74776F66  # "twof": one writer at a time, so that the change feed's order is the order of commits
 _SQLITE: Final = {"SQLITE_FULL": StorageFull, "SQLITE_CORRUPT": Corrupt, "SQLITE_NOTADB": Corrupt}
@@ -61,6 +62,8 @@ class Connections:
                 if not self.sqlite:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITE_LOCK)))
                 yield connection
+                reach("ledger.write")
+            reach("ledger.write")
 
     def close(self) -> None:
         """Release every connection."""
