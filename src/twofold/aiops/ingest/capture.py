@@ -27,11 +27,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from twofold.aiops.ingest.otlp.message import PROTOBUF
+from twofold.aiops.ingest.logs.message import PushRequest
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
 from twofold.aiops.ingest.prometheus.message import WriteRequest
 from twofold.errors import ConfigError, Corrupt, Unsupported
 from twofold.records.frame import Lane
-from twofold.records.time import to_datetime
+from twofold.records.time import SECOND_NS, to_datetime
 
 BLOCK_BYTES: Final = 8 << 20
 LEVEL: Final = 12
@@ -53,15 +54,15 @@ class Captured:
     lane: Lane = Lane.LIVE
 
     def encoded(self) -> tuple[bytes, dict[str, str]]:
-        """Body and headers to send it with: remote write as snappy, anything else gzipped.
+        """Body and headers to send it with: remote write and Loki's protobuf as snappy, anything else gzipped.
 
         The header of the lane is there only for the backfill lane, so that a client's own default stands.
         """
         headers = {"content-type": self.media}
         if self.lane is Lane.BACKFILL:
             headers["x-twofold-lane"] = "backfill"
-        if self.path.endswith("/write"):
-            version = {"x-prometheus-remote-write-version": "0.1.0"}
+        if self.path.endswith(("/write", "/push")) and self.media == PROTOBUF:
+            version = {"x-prometheus-remote-write-version": "0.1.0"} if self.path.endswith("/write") else {}
             return bytes(cramjam.snappy.compress_raw(self.body)), headers | version | {"content-encoding": "snappy"}
         return bytes(cramjam.gzip.compress(self.body, 6)), headers | {"content-encoding": "gzip"}
 
@@ -287,6 +288,29 @@ def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
     return orjson.dumps(body)
 
 
+def _shift_loki(request: Captured, delta_ns: int) -> bytes:
+    if request.media != PROTOBUF:
+        return _shift_loki_json(request, delta_ns)
+    message = PushRequest()
+    message.ParseFromString(request.body)
+    for stream in message.streams:
+        for entry in stream.entries:
+            for stamp in entry.timestamp:
+                moved = max(0, stamp.seconds * SECOND_NS + stamp.nanos + delta_ns)
+                stamp.seconds, stamp.nanos = divmod(moved, SECOND_NS)
+    shifted: bytes = message.SerializeToString()
+    return shifted
+
+
+def _shift_loki_json(request: Captured, delta_ns: int) -> bytes:
+    body = orjson.loads(request.body)
+    for stream in body["streams"]:
+        for value in stream.get("values", ()) if isinstance(stream, dict) else ():
+            if isinstance(value, list) and value and str(value[0]).isdecimal():
+                value[0] = str(max(0, int(value[0]) + delta_ns))
+    return orjson.dumps(body)
+
+
 def _moved(value: Any, delta_ns: int) -> Any:
     """A time as text, moved; what is no time, or Alertmanager's zero, stays as it was and is judged by the receiver."""
     if not isinstance(value, str) or value.startswith(_ZERO_TIME):
@@ -308,3 +332,4 @@ _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
     "/v1/predictions": _shift_items,
     "/webhooks/alertmanager": _shift_alerts,
 }
+    "/loki/api/v1/push": _shift_loki,

@@ -21,6 +21,7 @@ from twofold.aiops.ingest.events.changes import Changes
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.known import compile_in_background
+from twofold.aiops.ingest.logs.loki import Loki
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.predictions import Predictions, json_of
 from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
@@ -36,7 +37,7 @@ from twofold.store.journal import Journal
 
 PERMISSIONS: Final[list[tuple[str, str, Permission]]] = [
     ("POST", dialect.path, Permission.SEND)
-    for dialect in (Metrics, Logs, Traces, RemoteWrite, Alertmanager, Changes, Predictions)
+    for dialect in (Metrics, Logs, Traces, RemoteWrite, Loki, Alertmanager, Changes, Predictions)
 ]
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,9 @@ class Ingest:
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
         self._otlp: list[Dialect] = [self._metrics, Logs(self._intake), Traces(self._intake)]
         others = (Alertmanager(self._intake), Changes(self._intake), Predictions(self._intake))
-        self.dialects: list[Dialect] = [*self._otlp, self._write, *others]
+        self.dialects: list[Dialect] = [*self._otlp, self._write, *logs, *others]
 
+        logs = (Loki(self._intake),)
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
         """A POST route for each receiver; `otlp_only` for the listener on OTLP's own port."""
         dialects = self._otlp if otlp_only else self.dialects

@@ -25,6 +25,8 @@ from twofold.records.frame import Lane
 
 TENANT_KEY: Final = "twofold.tenant"  # set in the ASGI scope by the auth layer
 LANE_HEADER: Final = "x-twofold-lane"
+JSON: Final = "application/json"
+ANY_MEDIA: Final = "*/*"  # in `Dialect.media`: the body is whatever the headers say
 _WRITE_MESSAGE: Final = "prometheus.writerequest"  # remote write 2 sends another message under the same media type
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class Dialect(Protocol):
         name: Label of its request metrics.
         path: Where it listens.
         media: Content types it takes, the first being the default.
-        encoding: Content-Encoding when the sender names none.
+        encoding: Content-Encoding when the sender names none; JSON is plain then.
     """
 
     name: ClassVar[str]
@@ -128,7 +130,8 @@ class Receiver:
             raise Unsupported(f"Content-Type {media[:80]!r} is not one of {', '.join(dialect.media)}", media=media)
         lane = _lane(request.headers)
         tenant = request.scope.get(TENANT_KEY, DEFAULT_TENANT)
-        encoding = request.headers.get("content-encoding", dialect.encoding).strip().lower()
+        usual = "" if media == JSON else dialect.encoding
+        encoding = request.headers.get("content-encoding", usual).strip().lower()
         sent = await read_body(request, self._config, claim)
 
         def work() -> Response:

@@ -1,0 +1,184 @@
+"""Log lines of any protocol, collected as columns and made one Arrow batch: no object a line.
+
+Lines come from sources: one entity and the attributes that all its lines share, held once. What the
+protocol does not say of a line is found here for all lines at once: its severity, and whether its
+time can be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from twofold.aiops.ingest.counts import Item, Outcome
+from twofold.aiops.ingest.logs.severity import found_in, severity
+from twofold.records.columns import LOGS
+
+_LAST_NS: Final = (1 << 63) - 1
+_HEX: Final = re.compile(r"[0-9a-fA-F]+")
+TRACE_DIGITS: Final = 32
+SPAN_DIGITS: Final = 16
+_TRACE_KEYS: Final = ("trace_id", "traceID", "traceId", "traceid", "trace.id", "dd.trace_id")
+_SPAN_KEYS: Final = ("span_id", "spanID", "spanId", "spanid", "span.id")
+_LEVEL_KEYS: Final = ("severity_text", "level", "detected_level", "severity", "log.level", "lvl")
+
+
+class Lines:
+    """Columns of log lines being collected. One request, one of these."""
+
+    def __init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self._time_ns: list[int] = []
+        self._body: list[str | bytes] = []
+        self._severity: list[int] = []
+        self._trace: list[str] = []
+        self._span: list[str] = []
+        self._entity: list[int] = []
+        self._attributes: list[int] = []
+        self._entities: dict[str, int] = {}
+        self._texts: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def extend(
+        self,
+        entity: str,
+        attributes: Mapping[str, object],
+        times_ns: Sequence[int],
+        bodies: Sequence[str | bytes],
+        level: int = 0,
+    ) -> None:
+        """Lines of one source that differ in time and body alone. Severity 0 is looked for in the body."""
+        count = len(bodies)
+        self._time_ns += times_ns
+        self._body += bodies
+        self._severity += [level] * count
+        self._trace += [""] * count
+        self._span += [""] * count
+        self._entity += [self._entities.setdefault(entity, len(self._entities))] * count
+        self._attributes += [len(self._texts)] * count
+        self._texts.append(dumped(attributes))
+
+    def add(
+        self,
+        entity: str,
+        attributes: Mapping[str, object],
+        time_ns: int,
+        body: str | bytes,
+        *,
+        level: int = 0,
+        trace: str = "",
+        span: str = "",
+    ) -> None:
+        """One line with attributes of its own."""
+        self._time_ns.append(time_ns)
+        self._body.append(body)
+        self._severity.append(level)
+        self._trace.append(trace)
+        self._span.append(span)
+        self._entity.append(self._entities.setdefault(entity, len(self._entities)))
+        self._attributes.append(len(self._texts))
+        self._texts.append(dumped(attributes))
+
+    def batch(self, now_ns: int, latest_ns: int) -> tuple[pa.RecordBatch, Outcome]:
+        """All lines in schema `LOGS`, and what became of them.
+
+        A line without a time (0 or less) takes `now_ns`; one after `latest_ns` is rejected (`future`). Characters
+        that are no text are replaced.
+        """
+        received = len(self) + self.rejected.total() + self.dropped.total()
+        time_ns = np.array(self._time_ns, np.int64)
+        time_ns[time_ns <= 0] = now_ns
+        body = texts_array(self._body)
+        level = np.array(self._severity, np.int8)
+        unknown = np.flatnonzero(level == 0)
+        if len(unknown):
+            level[unknown] = found_in(body if len(unknown) == len(level) else body.take(pa.array(unknown)))
+        columns = [
+            pa.array(time_ns),
+            pa.DictionaryArray.from_arrays(pa.array(self._entity, pa.int32()), texts_array(list(self._entities))),
+            pa.array(level),
+            body,
+            pa.array(self._trace, pa.string()),
+            pa.array(self._span, pa.string()),
+            self._shared_texts(),
+        ]
+        found = pa.record_batch(columns, schema=LOGS)
+        future = time_ns > latest_ns
+        if future.any():
+            self.rejected["future"] += int(future.sum())
+            found = found.filter(pa.array(~future))
+        stored = found.num_rows
+        return found, Outcome(
+            Item.LOGS, received, stored, rows=stored, rejected=self.rejected.copy(), dropped=self.dropped.copy()
+        )
+
+    def _shared_texts(self) -> pa.Array:
+        numbers = pa.array(self._attributes, pa.int32())
+        texts = texts_array(self._texts)
+        if len(self._texts) == len(self._attributes):
+            return texts
+        return pa.DictionaryArray.from_arrays(numbers, texts).dictionary_decode()
+
+
+def texts_array(texts: Sequence[str | bytes]) -> pa.Array:
+    """Texts as Arrow strings. Bytes that are not UTF-8 become U+FFFD; lone surrogates, which JSON can carry, `?`."""
+    try:
+        return pa.array(texts, pa.binary()).cast(pa.string())
+    except (UnicodeEncodeError, pa.ArrowInvalid):
+        return pa.array([_clean(text) for text in texts], pa.string())
+
+
+def _clean(text: str | bytes) -> str:
+    return (text.encode(errors="replace") if isinstance(text, str) else text).decode(errors="replace")
+
+
+def dumped(attributes: Mapping[str, object]) -> bytes:
+    """Attributes as a JSON object; what JSON cannot hold becomes text."""
+    try:
+        return orjson.dumps(attributes, default=str)
+    except orjson.JSONEncodeError:  # a lone surrogate, or an integer past 64 bits
+        return orjson.dumps({_clean(key): _clean(str(value)) for key, value in attributes.items()})
+
+
+def trace_of(attributes: dict[str, str]) -> tuple[str, str]:
+    """Trace and span id among the attributes, taken out of them; empty where absent or malformed."""
+    return _taken(attributes, _TRACE_KEYS, TRACE_DIGITS), _taken(attributes, _SPAN_KEYS, SPAN_DIGITS)
+
+
+def _taken(attributes: dict[str, str], keys: Sequence[str], digits: int) -> str:
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str) and len(value) == digits and _HEX.fullmatch(value):
+            del attributes[key]
+            return value.lower()
+    return ""
+
+
+def level_of(attributes: Mapping[str, object]) -> int:
+    """Severity that an attribute tells, by its OpenTelemetry number or its name; 0 when none does.
+
+    >>> level_of({"severity_number": "17"}), level_of({"level": "Warn"}), level_of({"levels": "x"})
+    (17, 13, 0)
+    """
+    number = str(attributes.get("severity_number", ""))
+    if number.isdecimal() and (found := severity(int(number[:3]), "")):
+        return found
+    for key in _LEVEL_KEYS:
+        value = attributes.get(key)
+        if isinstance(value, str) and (found := severity(0, value)):
+            return found
+    return 0
+
+
+def clamped_ns(time_ns: int) -> int:
+    """A time that fits its column: before 1970 counts as none (0), past the end as the end (`future`)."""
+    return max(0, min(time_ns, _LAST_NS))
