@@ -328,8 +328,8 @@ _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
     "/v1/logs": _shift_logs,
     "/v1/traces": _shift_traces,
     "/api/v1/write": _shift_write,
+    "/loki/api/v1/push": _shift_loki,
     "/v1/changes": _shift_items,
     "/v1/predictions": _shift_items,
     "/webhooks/alertmanager": _shift_alerts,
 }
-    "/loki/api/v1/push": _shift_loki,
