@@ -269,25 +269,6 @@ def _shift_write(request: Captured, delta_ns: int) -> bytes:
     return shifted
 
 
-def _shift_items(request: Captured, delta_ns: int) -> bytes:
-    """Changes and predictions; one that has no time happened when it was received."""
-    body = orjson.loads(request.body)
-    items = body if isinstance(body, list) else body.get("items", [body])
-    for item in items:
-        if isinstance(item, dict):  # anything else was rejected, and is again
-            now = to_datetime(request.time_ns + delta_ns).isoformat()
-            item["time"] = now if item.get("time") is None else _moved(item["time"], delta_ns)
-    return orjson.dumps(items)
-
-
-def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
-    body = orjson.loads(request.body)
-    for alert in body["alerts"]:
-        if isinstance(alert, dict):
-            alert |= {key: _moved(alert[key], delta_ns) for key in ("startsAt", "endsAt") if key in alert}
-    return orjson.dumps(body)
-
-
 def _shift_loki(request: Captured, delta_ns: int) -> bytes:
     if request.media != PROTOBUF:
         return _shift_loki_json(request, delta_ns)
@@ -308,6 +289,25 @@ def _shift_loki_json(request: Captured, delta_ns: int) -> bytes:
         for value in stream.get("values", ()) if isinstance(stream, dict) else ():
             if isinstance(value, list) and value and str(value[0]).isdecimal():
                 value[0] = str(max(0, int(value[0]) + delta_ns))
+    return orjson.dumps(body)
+
+
+def _shift_items(request: Captured, delta_ns: int) -> bytes:
+    """Changes and predictions; one that has no time happened when it was received."""
+    body = orjson.loads(request.body)
+    items = body if isinstance(body, list) else body.get("items", [body])
+    for item in items:
+        if isinstance(item, dict):  # anything else was rejected, and is again
+            now = to_datetime(request.time_ns + delta_ns).isoformat()
+            item["time"] = now if item.get("time") is None else _moved(item["time"], delta_ns)
+    return orjson.dumps(items)
+
+
+def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
+    body = orjson.loads(request.body)
+    for alert in body["alerts"]:
+        if isinstance(alert, dict):
+            alert |= {key: _moved(alert[key], delta_ns) for key in ("startsAt", "endsAt") if key in alert}
     return orjson.dumps(body)
 
 

@@ -63,10 +63,10 @@ class Ingest:
         self._ticker: asyncio.Task[None] | None = None
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
         self._otlp: list[Dialect] = [self._metrics, Logs(self._intake), Traces(self._intake)]
+        logs = (Loki(self._intake),)
         others = (Alertmanager(self._intake), Changes(self._intake), Predictions(self._intake))
         self.dialects: list[Dialect] = [*self._otlp, self._write, *logs, *others]
 
-        logs = (Loki(self._intake),)
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
         """A POST route for each receiver; `otlp_only` for the listener on OTLP's own port."""
         dialects = self._otlp if otlp_only else self.dialects
