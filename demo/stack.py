@@ -181,7 +181,7 @@ class Stack:
             "timeout_s": 3.0,
         }
         return {
-            "http": {"port": port, "otlp_port": otlp},
+            "http": {"port": port, "otlp_port": otlp, "otlp_grpc_port": 0},
             "ingest": {"scrape": [scrape]},
             "respond": {"inventory": str(self.data / "inventory.yaml")},
             "models": {"projects": [str(ROOT)]},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.ingest import create_ingest
+from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
 from twofold.records.series import Series
@@ -35,6 +37,7 @@ class Receiving:
     url: str
     journal: SegmentJournal
     counts: Counts
+    grpc: GrpcListener
 
     def frames(self) -> list[Frame]:
         return [frame for _, frame in batches(self.journal, 0, self.journal.committed("history", 0))]
@@ -74,12 +77,25 @@ def free_socket() -> socket.socket:
     return made
 
 
+async def anybody(_path: str, _headers: Mapping[str, str], _address: str) -> str:
+    """Every caller is of the tenant main."""
+    return "main"
+
+
 @contextmanager
-def receiving(folder: Path, config: IngestConfig | None = None) -> Iterator[Receiving]:
-    """Run the receivers behind uvicorn in a thread; conservation (P5) is checked at the end."""
+def receiving(
+    folder: Path,
+    config: IngestConfig | None = None,
+    *,
+    admit: Admit = anybody,
+    endpoint: GrpcEndpoint | None = None,
+    capture: Capture | None = None,
+) -> Iterator[Receiving]:
+    """Run the receivers behind uvicorn and gRPC in a thread; conservation (P5) is checked at the end."""
     journal = SegmentJournal(folder / "journal")
     counts = Counts()
-    ingest = create_ingest(journal, FileCatalog(folder / "catalog"), counts, config or IngestConfig())
+    ingest = create_ingest(journal, FileCatalog(folder / "catalog"), counts, config or IngestConfig(), capture)
+    grpc = ingest.listen_grpc(endpoint or GrpcEndpoint(host="127.0.0.1", port=0), admit)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -97,7 +113,7 @@ def receiving(folder: Path, config: IngestConfig | None = None) -> Iterator[Rece
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
-        yield Receiving(f"http://127.0.0.1:{listener.getsockname()[1]}", journal, counts)
+        yield Receiving(f"http://127.0.0.1:{listener.getsockname()[1]}", journal, counts, grpc)
     finally:
         server.should_exit = True
         thread.join()

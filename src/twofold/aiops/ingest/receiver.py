@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -44,6 +44,18 @@ class Payload:
     media: str
     origin: Origin
 
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sent(NamedTuple):
+    """One request as it came in: the body still compressed, and what was said of it."""
+
+    body: bytes
+    encoding: str
+    media: str
+    tenant: str
+    lane: Lane
+    headers: Mapping[str, str] = {}
 
 class Dialect(Protocol):
     """One protocol: what it takes and how it answers.
@@ -128,18 +140,21 @@ class Receiver:
     async def _receive(self, dialect: Dialect, request: Request, media: str, claim: Claim) -> Response:
         if media not in dialect.media:
             raise Unsupported(f"Content-Type {media[:80]!r} is not one of {', '.join(dialect.media)}", media=media)
-        lane = _lane(request.headers)
+        lane = lane_of(request.headers)
         tenant = request.scope.get(TENANT_KEY, DEFAULT_TENANT)
         usual = "" if media == JSON else dialect.encoding
         encoding = request.headers.get("content-encoding", usual).strip().lower()
         sent = await read_body(request, self._config, claim)
 
         def work() -> Response:
-            body = decompress(sent, encoding, self._config, claim)
-            origin = Origin(tenant=tenant, lane=lane, time_ns=self._now_ns())
-            response = dialect.receive(Payload(body=body, media=media, origin=origin))
+            body = decompress(sent.body, sent.encoding, self._config, claim)
+            origin = Origin(tenant=sent.tenant, lane=sent.lane, time_ns=self._now_ns())
+            payload = Payload(body=body, media=sent.media, origin=origin, headers=sent.headers)
+            if isinstance(dialect, Signed) and dialect.secured:
+                dialect.verify(payload)
+            response = dialect.receive(payload)
             if self._capture is not None:
-                self._capture.record(dialect.path, media, body, origin.time_ns, lane)
+                self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane, sent.headers)
             return response
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -150,6 +165,14 @@ def problem(error: TwofoldError, _media: str = "") -> Response:
     code = status_of(error)
     facts = {key: str(value) for key, value in error.facts.items()}
     body = facts | {
+        return await self.take(dialect, Sent(sent, encoding, media, tenant, lane, request.headers), claim)
+
+    def claim(self) -> Claim:
+        """A claim on the bytes in flight, for a listener of another protocol than HTTP."""
+        return self._budget.claim()
+
+    async def take(self, dialect: Dialect, sent: Sent, claim: Claim) -> Response:
+        """Decompress, decode, store and capture in a worker thread. Raises `TwofoldError` as the dialect does."""
         "type": "about:blank",
         "title": type(error).__name__,
         "status": code,
@@ -171,7 +194,8 @@ def _media(headers: Mapping[str, str], dialect: Dialect) -> str:
     return media if not names or names[0] == _WRITE_MESSAGE else f"{media};proto={names[0]}"
 
 
-def _lane(headers: Mapping[str, str]) -> Lane:
+def lane_of(headers: Mapping[str, str]) -> Lane:
+    """The lane that a request asks for. Raises `DecodeError` for a word that names none."""
     value = headers.get(LANE_HEADER, "live").strip().lower()
     try:
         return Lane[value.upper()]
