@@ -65,9 +65,7 @@ class Hot:
 def rows_of(pieces: Sequence[Piece], layout: Layout) -> pa.Table:
     """Rows of pieces as one table with their lanes, else without a copy; texts of few values stay dictionaries."""
     rows = pa.Table.from_batches([piece.data for piece in pieces], layout.incoming)
-    lanes = np.repeat(
-        np.array([piece.lane for piece in pieces], np.int8), [piece.data.num_rows for piece in pieces]
-    )
+    lanes = np.repeat(np.array([piece.lane for piece in pieces], np.int8), [piece.data.num_rows for piece in pieces])
     return rows.append_column(LANE, pa.array(lanes))
 
 

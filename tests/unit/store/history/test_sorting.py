@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twofold.store.history.sorting import last_of_each
+from twofold.store.history.sorting import _by_sid, last_of_each
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 3)), max_size=40)
 
@@ -33,3 +34,19 @@ def test_the_row_of_the_highest_place_stays(rows: list[tuple[int, int, int]]) ->
             last[row[0], row[1]] = at
     assert kept == [at for _, at in sorted(last.items())]
     assert list(zip(by_sid.tolist(), by_time.tolist(), strict=True)) == sorted(last)
+
+
+@pytest.mark.parametrize("series", [1, 3, 70_000])
+def test_many_rows_are_sorted_by_counting_as_by_comparing(series: int) -> None:
+    draw = np.random.default_rng(series)
+    sids = draw.integers(0, 2**62, series)
+    sid = np.concatenate([draw.permutation(sids) for _ in range(max(2, 9000 // series))])
+    time_ns = draw.integers(0, 5, len(sid))
+    by_sid, by_time, index = last_of_each(sid, time_ns)
+    assert index is not None
+    order = np.lexsort((time_ns, sid))
+    last = np.append((np.diff(sid[order]) != 0) | (np.diff(time_ns[order]) != 0), True)
+    assert np.array_equal(index, order[last])
+    assert np.array_equal(by_sid, sid[index])
+    assert np.array_equal(by_time, time_ns[index])
+    assert np.array_equal(_by_sid(sid)[1], np.argsort(sid, kind="stable"))
