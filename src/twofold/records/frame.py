@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from twofold.records.entity import DEFAULT_TENANT
 
@@ -43,6 +45,8 @@ class Frame:
     Attributes:
         time_ns: Receive time for received frames (wall clock of the receiver); end of the window for derived ones.
         rows: Rows in the payload, for conservation counts without decoding.
+        data: The rows that the payload encodes, while they are in memory anyway: spares consumers that keep up
+            from decoding them again. Not part of the frame's value.
     """
 
     kind: FrameKind
@@ -53,6 +57,7 @@ class Frame:
     lane: Lane = Lane.LIVE
     source: Source = Source.RECEIVED
     partition: int = 0
+    data: pa.RecordBatch | None = field(default=None, compare=False, repr=False)
 
 
 class Position(NamedTuple):

@@ -107,10 +107,12 @@ def _batch(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partition: in
     """Frames of a size that a consumer can hold a few of."""
     step = MAX_SAMPLES if kind is FrameKind.SAMPLES else MAX_LINES
     parts = (batch.slice(start, step) for start in range(0, batch.num_rows, step))
-    return [_frame(kind, encode_batch(part), part.num_rows, origin, partition) for part in parts]
+    return [_frame(kind, encode_batch(part), part.num_rows, origin, partition, part) for part in parts]
 
 
-def _frame(kind: FrameKind, payload: bytes, rows: int, origin: Origin, partition: int) -> Frame:
+def _frame(
+    kind: FrameKind, payload: bytes, rows: int, origin: Origin, partition: int, data: pa.RecordBatch | None = None
+) -> Frame:
     return Frame(
         kind=kind,
         payload=payload,
@@ -119,4 +121,5 @@ def _frame(kind: FrameKind, payload: bytes, rows: int, origin: Origin, partition
         tenant=origin.tenant,
         lane=origin.lane,
         partition=partition,
+        data=data,
     )

@@ -115,20 +115,24 @@ def decode_payload(frame: Frame) -> pa.RecordBatch:
     schema = SCHEMAS.get(frame.kind)
     if schema is None:
         raise Corrupt(f"a frame of kind {frame.kind.name} holds no columns", kind=frame.kind.name)
-    try:
-        with pa.ipc.open_stream(frame.payload, options=_READ) as reader:
-            if not reader.schema.equals(schema):
-                raise Corrupt(
-                    f"a {frame.kind.name} frame has the columns {reader.schema.names}, must have {schema.names}",
-                    kind=frame.kind.name,
-                )
-            batches = list(reader)
-    except (pa.ArrowException, OSError) as error:
-        raise Corrupt(f"the payload of a {frame.kind.name} frame is unreadable: {error}") from error
-    batch = batches[0] if len(batches) == 1 else _joined(batches, schema)
+    batch = frame.data if frame.data is not None else _read_batch(frame.payload, frame.kind)
+    if batch.schema != schema:
+        raise Corrupt(
+            f"a {frame.kind.name} frame has the columns {batch.schema.names}, must have {schema.names}",
+            kind=frame.kind.name,
+        )
     if any(column.null_count for column in batch.columns):
         raise Corrupt(f"a {frame.kind.name} frame has rows without a value; every column needs one")
     return batch
+
+
+def _read_batch(payload: bytes, kind: FrameKind) -> pa.RecordBatch:
+    try:
+        with pa.ipc.open_stream(payload, options=_READ) as reader:
+            batches = list(reader)
+            return batches[0] if len(batches) == 1 else _joined(batches, reader.schema)
+    except (pa.ArrowException, OSError) as error:
+        raise Corrupt(f"the payload of a {kind.name} frame is unreadable: {error}") from error
 
 
 def _joined(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:

@@ -31,7 +31,7 @@ class Tail:
             self._start = start
         self._ends.append(after.segment + after.offset)
         self._frames.append((after, frame))
-        self._bytes += len(frame.payload) + _OVERHEAD
+        self._bytes += _size(frame)
         if self._bytes > self._limit * _SLACK:
             self._trim()
 
@@ -45,7 +45,11 @@ class Tail:
     def _trim(self) -> None:
         drop = 0
         while drop < len(self._frames) and self._bytes > self._limit:
-            self._bytes -= len(self._frames[drop][1].payload) + _OVERHEAD
+            self._bytes -= _size(self._frames[drop][1])
             drop += 1
         self._start = self._ends[drop - 1]
         del self._ends[:drop], self._frames[:drop]
+
+
+def _size(frame: Frame) -> int:
+    return len(frame.payload) + (0 if frame.data is None else frame.data.nbytes) + _OVERHEAD

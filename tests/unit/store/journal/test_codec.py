@@ -138,3 +138,12 @@ def test_events_come_back_as_they_were() -> None:
 def test_json_that_is_no_list_of_records_is_corrupt(payload: bytes) -> None:
     with pytest.raises(Corrupt):
         codec.decode_events(replace(blank_frame(payload), time_ns=NOON))
+
+
+def test_rows_in_memory_spare_decoding_and_are_judged_like_decoded_ones() -> None:
+    batch = samples([(1, NOON, 2.0)])
+    frame = replace(samples_frame([(9, NOON, 9.0)]), data=batch)
+    assert codec.decode_payload(frame) is batch
+    assert frame == replace(frame, data=None)
+    with pytest.raises(Corrupt, match="columns"):
+        codec.decode_payload(replace(frame, data=batch.select([0, 1])))
