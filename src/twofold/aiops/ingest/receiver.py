@@ -57,6 +57,16 @@ class Sent(NamedTuple):
     lane: Lane
     headers: Mapping[str, str] = {}
 
+class Sent(NamedTuple):
+    """One request as it came in: the body still compressed, and what was said of it."""
+
+    body: bytes
+    encoding: str
+    media: str
+    tenant: str
+    lane: Lane
+
+
 class Dialect(Protocol):
     """One protocol: what it takes and how it answers.
 
@@ -145,16 +155,21 @@ class Receiver:
         usual = "" if media == JSON else dialect.encoding
         encoding = request.headers.get("content-encoding", usual).strip().lower()
         sent = await read_body(request, self._config, claim)
+        return await self.take(dialect, Sent(sent, encoding, media, tenant, lane), claim)
+
+    def claim(self) -> Claim:
+        """A claim on the bytes in flight, for a listener of another protocol than HTTP."""
+        return self._budget.claim()
+
+    async def take(self, dialect: Dialect, sent: Sent, claim: Claim) -> Response:
+        """Decompress, decode, store and capture in a worker thread. Raises `TwofoldError` as the dialect does."""
 
         def work() -> Response:
             body = decompress(sent.body, sent.encoding, self._config, claim)
             origin = Origin(tenant=sent.tenant, lane=sent.lane, time_ns=self._now_ns())
-            payload = Payload(body=body, media=sent.media, origin=origin, headers=sent.headers)
-            if isinstance(dialect, Signed) and dialect.secured:
-                dialect.verify(payload)
-            response = dialect.receive(payload)
+            response = dialect.receive(Payload(body=body, media=sent.media, origin=origin))
             if self._capture is not None:
-                self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane, sent.headers)
+                self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane)
             return response
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
