@@ -24,6 +24,7 @@ from twofold.aiops.ingest.known import compile_in_background
 from twofold.aiops.ingest.logs.loki import Loki
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
+from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
 from twofold.aiops.ingest.predictions import Predictions, json_of
 from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
 from twofold.aiops.ingest.prometheus.scrape import Scraper
@@ -103,6 +104,8 @@ class Ingest:
 
     async def stop(self) -> None:
         """End tasks and wait for requests in work. Closes the capture."""
+        if self._grpc is not None:
+            await self._grpc.stop()
         await self._scraper.stop()
         if self._grpc is not None:
             await self._grpc.stop()
