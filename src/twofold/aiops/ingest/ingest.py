@@ -24,7 +24,6 @@ from twofold.aiops.ingest.known import compile_in_background
 from twofold.aiops.ingest.logs.loki import Loki
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
-from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
 from twofold.aiops.ingest.predictions import Predictions, json_of
 from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
 from twofold.aiops.ingest.prometheus.scrape import Scraper
@@ -79,27 +78,19 @@ class Ingest:
             for dialect in dialects
         ]
 
-    async def start(self) -> None:
     def listen_grpc(self, endpoint: GrpcEndpoint, admit: Admit) -> GrpcListener:
         """Take OTLP over gRPC too, from `start` to `stop`; `admit` gives the tenant of a caller."""
         dialects = {dialect.path: dialect for dialect in self._otlp}
         self._grpc = GrpcListener(endpoint, admit, self._receiver, dialects, self._config, self._counts)
         return self._grpc
 
-    def permissions(self) -> dict[str, Permission]:
-        """What each route asks for; a receiver whose senders sign asks for the signature alone."""
-        signed = {each.path for each in self.dialects if isinstance(each, Signed) and each.secured}
-        return {
-            f"{method} {path}": Permission.PUBLIC if path in signed else permission
-            for method, path, permission in PERMISSIONS
-        }
-
-        """Begin to scrape, to tick, and to compile the short way for known series."""
+    async def start(self) -> None:
+        """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
         if self._config.walker:
             compile_in_background(self._metrics.known, self._write.known)
-        self._scraper.start()
         if self._grpc is not None:
             await self._grpc.start()
+        self._scraper.start()
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
@@ -107,8 +98,6 @@ class Ingest:
         if self._grpc is not None:
             await self._grpc.stop()
         await self._scraper.stop()
-        if self._grpc is not None:
-            await self._grpc.stop()
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
