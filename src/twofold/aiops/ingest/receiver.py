@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -44,18 +44,6 @@ class Payload:
     media: str
     origin: Origin
 
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Sent(NamedTuple):
-    """One request as it came in: the body still compressed, and what was said of it."""
-
-    body: bytes
-    encoding: str
-    media: str
-    tenant: str
-    lane: Lane
-    headers: Mapping[str, str] = {}
 
 class Sent(NamedTuple):
     """One request as it came in: the body still compressed, and what was said of it."""
@@ -180,14 +168,6 @@ def problem(error: TwofoldError, _media: str = "") -> Response:
     code = status_of(error)
     facts = {key: str(value) for key, value in error.facts.items()}
     body = facts | {
-        return await self.take(dialect, Sent(sent, encoding, media, tenant, lane, request.headers), claim)
-
-    def claim(self) -> Claim:
-        """A claim on the bytes in flight, for a listener of another protocol than HTTP."""
-        return self._budget.claim()
-
-    async def take(self, dialect: Dialect, sent: Sent, claim: Claim) -> Response:
-        """Decompress, decode, store and capture in a worker thread. Raises `TwofoldError` as the dialect does."""
         "type": "about:blank",
         "title": type(error).__name__,
         "status": code,
