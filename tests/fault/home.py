@@ -209,9 +209,6 @@ def acknowledged(told: Path) -> Acknowledged:
     )
 
 
-KINDS: Final = ("lines", "acts")
-
-
 def settle(root: Path, expected: Acknowledged, *, sent: Iterable[str] | None = None) -> int:
     """Bring everything where it belongs; check that each acknowledged name stands everywhere, once (P1, P5).
 
