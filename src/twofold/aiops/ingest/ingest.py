@@ -65,7 +65,8 @@ class Ingest:
         self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
         self._ticker: asyncio.Task[None] | None = None
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
-        self._otlp: list[Dialect] = [self._metrics, Logs(self._intake), Traces(self._intake)]
+        self._logs, self._traces = Logs(self._intake), Traces(self._intake)
+        self._otlp: list[Dialect] = [self._metrics, self._logs, self._traces]
         logs = (Loki(self._intake),)
         others = (Alertmanager(self._intake), Changes(self._intake), Predictions(self._intake))
         self.dialects: list[Dialect] = [*self._otlp, self._write, *logs, *others]
@@ -87,7 +88,7 @@ class Ingest:
     async def start(self) -> None:
         """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
         if self._config.walker:
-            compile_in_background(self._metrics.known, self._write.known)
+            compile_in_background(self._metrics.known, self._write.known, self._logs.short)
         if self._grpc is not None:
             await self._grpc.start()
         self._scraper.start()

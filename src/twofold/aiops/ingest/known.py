@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -149,12 +149,20 @@ class Known:
         return table
 
 
-def compile_in_background(*known: Known) -> threading.Thread:
+class Compiles(Protocol):
+    """What has kernels."""
+
+    def compile(self) -> None:
+        """Compile them; blocking."""
+        ...
+
+
+def compile_in_background(*ways: Compiles) -> threading.Thread:
     """Compile all of them in one thread, which does not keep the process alive."""
 
     def run() -> None:
         try:
-            for each in known:
+            for each in ways:
                 each.compile()
         except Exception:
             log.exception("kernels do not compile; requests are decoded without them")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
-from twofold.aiops.ingest.otlp.logs import logs_of
+from twofold.aiops.ingest.otlp.logs import ShortLogs, logs_of
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
 from twofold.aiops.ingest.otlp.response import failure, success
@@ -68,11 +68,19 @@ class Logs(_Otlp):
     name: ClassVar[str] = "otlp_logs"
     path: ClassVar[str] = "/v1/logs"
 
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(intake)
+        self.short = ShortLogs(intake.naming)
+
     def receive(self, payload: Payload) -> Response:
         """Store the log records."""
         intake, origin = self._intake, payload.origin
-        request = parse(ExportLogsServiceRequest, payload.body, payload.media)
-        batch, outcome = logs_of(request, intake.naming, origin.tenant, origin.time_ns, intake.latest_ns(origin))
+        times = (origin.time_ns, intake.latest_ns(origin))
+        found = None if payload.media == JSON else self.short.decode(payload.body, origin.tenant, *times)
+        if found is None:
+            request = parse(ExportLogsServiceRequest, payload.body, payload.media)
+            found = logs_of(request, intake.naming, origin.tenant, *times)
+        batch, outcome = found
         return success(intake.batch(FrameKind.LOGS, batch, outcome, origin), payload.media)
 
 

@@ -41,11 +41,12 @@ def _load(result: Any, bits: ir.Type, *, widen: bool = False) -> Any:
     return intrinsic(make)
 
 
-def _store(kind: Any) -> Any:
+def _store(kind: Any, bits: ir.Type | None = None) -> Any:
     def make(_context: Any, address: Any, value: Any) -> Any:  # noqa: ARG001 - numba asks for the arguments' names
         def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            place = builder.inttoptr(arguments[0], arguments[1].type.as_pointer())
-            builder.store(arguments[1], place).align = _ALIGN
+            value = builder.trunc(arguments[1], bits) if bits else arguments[1]
+            place = builder.inttoptr(arguments[0], value.type.as_pointer())
+            builder.store(value, place).align = _ALIGN
             return context.get_dummy_value()
 
         return types.void(types.int64, kind), build
@@ -60,6 +61,8 @@ load_double: Final = _load(types.float64, ir.DoubleType())
 store_uint: Final = _store(types.uint64)
 store_int: Final = _store(types.int64)
 store_double: Final = _store(types.float64)
+store8: Final = _store(types.int64, ir.IntType(8))
+store32: Final = _store(types.int64, ir.IntType(32))
 
 
 @part
