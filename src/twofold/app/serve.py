@@ -20,7 +20,6 @@ from prometheus_client import CollectorRegistry
 from twofold.aiops.detect.bands import Bands
 from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.counts import Counts
-from twofold.aiops.ingest.ingest import PERMISSIONS as INGEST_PERMISSIONS
 from twofold.aiops.ingest.ingest import Ingest
 from twofold.aiops.ingest.otlp.grpc import GrpcEndpoint
 from twofold.aiops.respond.responder import Responder
@@ -138,7 +137,7 @@ class Server:
 
         receivers = Starlette(routes=self.ingest.routes(otlp_only=otlp_only))
         wanted = {route.path for route in self.ingest.routes(otlp_only=otlp_only)}
-        permissions = {f"{method} {path}": p for method, path, p in INGEST_PERMISSIONS if path in wanted}
+        permissions = {key: p for key, p in self.ingest.permissions().items() if key.partition(" ")[2] in wanted}
         found = [Part(app=receivers, permissions=permissions)]
         if not otlp_only:
             inference = Starlette(routes=serve_routes(self.plane))

@@ -11,11 +11,12 @@ from twofold.records.entity import DEFAULT_TENANT
 
 
 class EventKind(StrEnum):
-    """What sort of event."""
+    """What sort of event. A notice neither changes nor alerts: a pipeline's result, a pod that was scheduled."""
 
     CHANGE = "change"
     EXTERNAL_ALERT = "external_alert"
     NEW_TEMPLATE = "new_template"
+    NOTICE = "notice"
 
 
 class ChangeKind(StrEnum):

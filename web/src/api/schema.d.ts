@@ -1188,10 +1188,10 @@ export interface components {
         };
         /**
          * EventKind
-         * @description What sort of event.
+         * @description What sort of event. A notice neither changes nor alerts: a pipeline's result, a pod that was scheduled.
          * @enum {string}
          */
-        EventKind: "change" | "external_alert" | "new_template";
+        EventKind: "change" | "external_alert" | "new_template" | "notice";
         /**
          * Evidence
          * @description One checkable fact behind a suspect.

@@ -97,9 +97,18 @@ class Book:
         resolved = event.state == "resolved"
         if life is None:
             if resolved:
-                return None
+                return self._end_by_key(event)
             life = self._open_outside(key, signal, event)
         self._merge_outside(life, event, resolved=resolved)
+        return life
+
+    def _end_by_key(self, event: Event) -> Life | None:
+        """End the alert that names this key, where its end does not say of which entity it speaks (PagerDuty)."""
+        key = event.attributes.get("fingerprint", "")
+        named = (life for life in self.lives.values() if key in life.open and life.alert.source == event.source)
+        life = next(named, None) if key else None
+        if life is not None:
+            self._merge_outside(life, event, resolved=True)
         return life
 
     def stale(self, now_ns: int) -> list[Life]:

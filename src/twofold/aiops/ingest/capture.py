@@ -2,7 +2,7 @@
 
 The file is a magic line and then blocks of a few MiB (length, CRC-32, zstd), so that a crash costs
 at most the last one. Inside a block each request is a line of JSON (path, media type, receive
-time, lane, size) and its body.
+time, lane, size, the headers that carry meaning) and its body. No header that carries a secret is kept.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
+from urllib.parse import parse_qs, urlencode
 
 import cramjam
 import orjson
@@ -26,10 +27,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.logs.message import PushRequest
+from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
 from twofold.aiops.ingest.prometheus.message import WriteRequest
+from twofold.aiops.ingest.wire import parse_time
 from twofold.errors import ConfigError, Corrupt, Unsupported
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS, to_datetime
@@ -39,6 +41,8 @@ LEVEL: Final = 12
 _MAGIC: Final = b"twofold-capture 1\n"
 _PREFIX: Final = struct.Struct("<II")
 _ZERO_TIME: Final = "0001-01-01"  # Alertmanager's way to say: not yet
+_KEPT_HEADERS: Final = ("ce-", "x-github-event", "x-github-delivery", "x-gitlab-event", "idempotency-key")
+_CE_TIME: Final = "ce-time"
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +56,14 @@ class Captured:
     body: bytes
     time_ns: int
     lane: Lane = Lane.LIVE
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> tuple[bytes, dict[str, str]]:
         """Body and headers to send it with: remote write and Loki's protobuf as snappy, anything else gzipped.
 
         The header of the lane is there only for the backfill lane, so that a client's own default stands.
         """
-        headers = {"content-type": self.media}
+        headers = {"content-type": self.media, **self.headers}
         if self.lane is Lane.BACKFILL:
             headers["x-twofold-lane"] = "backfill"
         if self.path.endswith(("/write", "/push")) and self.media == PROTOBUF:
@@ -88,15 +93,25 @@ class Capture:
         self._filling = threading.Lock()
         self._writing = threading.Lock()  # taken while `_filling` is held, so that blocks keep their order
 
-    def record(self, path: str, media: str, body: bytes, time_ns: int = 0, lane: Lane = Lane.LIVE) -> None:
+    def record(
+        self,
+        path: str,
+        media: str,
+        body: bytes,
+        time_ns: int = 0,
+        lane: Lane = Lane.LIVE,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Append one request; `time_ns` 0 means now. Does nothing once the capture is closed."""
-        header = {
+        header: dict[str, object] = {
             "path": path,
             "media": media,
             "time_ns": time_ns or time.time_ns(),
             "lane": int(lane),
             "size": len(body),
         }
+        if kept := {name: value for name, value in (headers or {}).items() if name.startswith(_KEPT_HEADERS)}:
+            header["headers"] = kept
         with self._filling:
             self._block += orjson.dumps(header) + b"\n" + body
             if len(self._block) < BLOCK_BYTES:
@@ -169,6 +184,7 @@ def _requests(block: bytes) -> Iterator[Captured]:
             body=block[end + 1 : position],
             time_ns=header["time_ns"],
             lane=Lane(header["lane"]),
+            headers=header.get("headers", {}),
         )
 
 
@@ -181,12 +197,15 @@ def shift(request: Captured, delta_ns: int) -> Captured:
         Unsupported: A path that no receiver has.
         DecodeError: The body does not parse.
     """
-    change = _SHIFTS.get(request.path)
+    change = _SHIFTS.get(request.path) or (_shift_any if request.path.startswith(_WEBHOOKS) else None)
     if change is None:
         raise Unsupported(f"{request.path} is not a path that a capture can be shifted for", path=request.path)
     media = PROTOBUF if request.media == PROTOBUF or request.path in _OTLP else request.media
     body = change(request, delta_ns)
-    return replace(request, body=body, media=media, time_ns=request.time_ns + delta_ns)
+    headers = dict(request.headers)
+    if _CE_TIME in headers:
+        headers[_CE_TIME] = _moved(headers[_CE_TIME], delta_ns)
+    return replace(request, body=body, media=media, time_ns=request.time_ns + delta_ns, headers=headers)
 
 
 def merged(requests: Sequence[Captured]) -> list[Captured]:
@@ -251,9 +270,9 @@ def _shift_traces(request: Captured, delta_ns: int) -> bytes:
 
 def _move(message: Message, delta_ns: int, *fields: str) -> None:
     """Times that are set, moved; never below zero."""
-    for field in fields:
-        if value := getattr(message, field):
-            setattr(message, field, max(0, value + delta_ns))
+    for name in fields:
+        if value := getattr(message, name):
+            setattr(message, name, max(0, value + delta_ns))
 
 
 def _shift_write(request: Captured, delta_ns: int) -> bytes:
@@ -311,16 +330,38 @@ def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
     return orjson.dumps(body)
 
 
+def _shift_any(request: Captured, delta_ns: int) -> bytes:
+    """Every text of a JSON body that is a time with a zone; a body that is not JSON stays as it was."""
+    form = request.media == _FORM
+    text = parse_qs(request.body.decode("utf-8", "replace")).get("payload", [""])[0] if form else request.body
+    try:
+        body = orjson.dumps(_all_moved(orjson.loads(text), delta_ns))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return request.body
+    return urlencode({"payload": body.decode()}).encode() if form else body
+
+
+def _all_moved(value: Any, delta_ns: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _all_moved(each, delta_ns) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_all_moved(each, delta_ns) for each in value]
+    return _moved(value, delta_ns)
+
+
 def _moved(value: Any, delta_ns: int) -> Any:
     """A time as text, moved; what is no time, or Alertmanager's zero, stays as it was and is judged by the receiver."""
     if not isinstance(value, str) or value.startswith(_ZERO_TIME):
         return value
+    moment = parse_time(value)
     try:
-        return (datetime.fromisoformat(value) + timedelta(microseconds=delta_ns // 1000)).isoformat()
-    except (ValueError, OverflowError):
+        return value if moment is None else (moment + timedelta(microseconds=delta_ns // 1000)).isoformat()
+    except OverflowError:
         return value
 
 
+_WEBHOOKS: Final = "/webhooks/"
+_FORM: Final = "application/x-www-form-urlencoded"
 _LISTS: Final = frozenset({"/v1/changes", "/v1/predictions"})
 _OTLP: Final = frozenset({"/v1/metrics", "/v1/logs", "/v1/traces"})
 _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from twofold.aiops.ingest.events.config import WebhookConfig
 from twofold.errors import ConfigError
 
 MIB: Final = 1 << 20
@@ -61,6 +62,7 @@ class IngestConfig:
         tick_s: Time between two clock frames in the journal, once anything live came in.
         scrape: Prometheus endpoints to pull from.
         walker: Decode metrics of known series with compiled kernels once they are warm.
+        webhooks: Secrets of those who tell of events, and what they call our entities.
 
     Raises:
         ConfigError: A limit is not positive, or two targets share job and address.
@@ -76,6 +78,7 @@ class IngestConfig:
     tick_s: float = 1.0
     scrape: tuple[ScrapeTarget, ...] = ()
     walker: bool = True
+    webhooks: WebhookConfig = field(default_factory=WebhookConfig)
 
     def __post_init__(self) -> None:
         for name in (

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from twofold.aiops.ingest.capture import Capture, Captured
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
-from twofold.aiops.ingest.events.alertmanager import Alertmanager
 from twofold.aiops.ingest.events.changes import Changes
+from twofold.aiops.ingest.events.webhooks import WEBHOOKS
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.known import compile_in_background
@@ -27,7 +27,7 @@ from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
 from twofold.aiops.ingest.predictions import Predictions, json_of
 from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
 from twofold.aiops.ingest.prometheus.scrape import Scraper
-from twofold.aiops.ingest.receiver import Dialect, Payload, Receiver
+from twofold.aiops.ingest.receiver import Dialect, Payload, Receiver, Signed
 from twofold.errors import NotFound, TwofoldError
 from twofold.records.access import Permission
 from twofold.records.entity import DEFAULT_TENANT
@@ -36,10 +36,17 @@ from twofold.records.frame import FrameKind, Lane
 from twofold.store.catalog import Catalog
 from twofold.store.journal import Journal
 
-PERMISSIONS: Final[list[tuple[str, str, Permission]]] = [
-    ("POST", dialect.path, Permission.SEND)
-    for dialect in (Metrics, Logs, Traces, RemoteWrite, Loki, Alertmanager, Changes, Predictions)
-]
+DIALECTS: Final[tuple[type[Dialect], ...]] = (
+    Metrics,
+    Logs,
+    Traces,
+    RemoteWrite,
+    Loki,
+    *WEBHOOKS,
+    Changes,
+    Predictions,
+)
+PERMISSIONS: Final = [("POST", dialect.path, Permission.SEND) for dialect in DIALECTS]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +75,8 @@ class Ingest:
         self._logs, self._traces = Logs(self._intake), Traces(self._intake)
         self._otlp: list[Dialect] = [self._metrics, self._logs, self._traces]
         logs = (Loki(self._intake),)
-        others = (Alertmanager(self._intake), Changes(self._intake), Predictions(self._intake))
+        webhooks = [kind(self._intake, config.webhooks) for kind in WEBHOOKS]
+        others: tuple[Dialect, ...] = (*webhooks, Changes(self._intake), Predictions(self._intake))
         self.dialects: list[Dialect] = [*self._otlp, self._write, *logs, *others]
 
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
@@ -84,6 +92,14 @@ class Ingest:
         dialects = {dialect.path: dialect for dialect in self._otlp}
         self._grpc = GrpcListener(endpoint, admit, self._receiver, dialects, self._config, self._counts)
         return self._grpc
+
+    def permissions(self) -> dict[str, Permission]:
+        """What each route asks for; a receiver whose senders sign asks for the signature alone."""
+        signed = {each.path for each in self.dialects if isinstance(each, Signed) and each.secured}
+        return {
+            f"{method} {path}": Permission.PUBLIC if path in signed else permission
+            for method, path, permission in PERMISSIONS
+        }
 
     async def start(self) -> None:
         """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
@@ -118,7 +134,8 @@ class Ingest:
         if not found:
             raise NotFound(f"no receiver listens at {request.path}", path=request.path)
         origin = Origin(tenant=DEFAULT_TENANT, lane=request.lane, time_ns=request.time_ns)
-        return found[0].receive(Payload(body=request.body, media=request.media, origin=origin))
+        payload = Payload(body=request.body, media=request.media, origin=origin, headers=request.headers)
+        return found[0].receive(payload)
 
     def tick(self) -> None:
         """Write clock frames now, for replays whose clock this process turns."""

@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -38,11 +38,13 @@ class Payload:
 
     Attributes:
         media: Content type without parameters, lower case.
+        headers: As they came, names in lower case; empty where the protocol has none.
     """
 
     body: bytes
     media: str
     origin: Origin
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sent(NamedTuple):
@@ -53,6 +55,7 @@ class Sent(NamedTuple):
     media: str
     tenant: str
     lane: Lane
+    headers: Mapping[str, str] = {}
 
 
 class Dialect(Protocol):
@@ -80,6 +83,20 @@ class Dialect(Protocol):
 
     def refuse(self, error: TwofoldError, media: str) -> Response:
         """The protocol's answer to an error."""
+        ...
+
+
+@runtime_checkable
+class Signed(Protocol):
+    """A dialect whose senders sign what they send."""
+
+    @property
+    def secured(self) -> bool:
+        """Whether a secret is set, so that the signature is the credential and no token is asked for."""
+        ...
+
+    def verify(self, payload: Payload) -> None:
+        """Check the signature, before anything is decoded. Raises `Unauthenticated`."""
         ...
 
 
@@ -136,14 +153,14 @@ class Receiver:
         return response
 
     async def _receive(self, dialect: Dialect, request: Request, media: str, claim: Claim) -> Response:
-        if media not in dialect.media:
+        if media not in dialect.media and ANY_MEDIA not in dialect.media:
             raise Unsupported(f"Content-Type {media[:80]!r} is not one of {', '.join(dialect.media)}", media=media)
         lane = lane_of(request.headers)
         tenant = request.scope.get(TENANT_KEY, DEFAULT_TENANT)
         usual = "" if media == JSON else dialect.encoding
         encoding = request.headers.get("content-encoding", usual).strip().lower()
         sent = await read_body(request, self._config, claim)
-        return await self.take(dialect, Sent(sent, encoding, media, tenant, lane), claim)
+        return await self.take(dialect, Sent(sent, encoding, media, tenant, lane, request.headers), claim)
 
     def claim(self) -> Claim:
         """A claim on the bytes in flight, for a listener of another protocol than HTTP."""
@@ -155,9 +172,12 @@ class Receiver:
         def work() -> Response:
             body = decompress(sent.body, sent.encoding, self._config, claim)
             origin = Origin(tenant=sent.tenant, lane=sent.lane, time_ns=self._now_ns())
-            response = dialect.receive(Payload(body=body, media=sent.media, origin=origin))
+            payload = Payload(body=body, media=sent.media, origin=origin, headers=sent.headers)
+            if isinstance(dialect, Signed) and dialect.secured:
+                dialect.verify(payload)
+            response = dialect.receive(payload)
             if self._capture is not None:
-                self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane)
+                self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane, sent.headers)
             return response
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from twofold.aiops.ingest.body import BodyTimeout
-from twofold.errors import Overloaded, Permanent, StorageFull, TooLarge, TwofoldError, Unsupported
+from twofold.errors import Overloaded, Permanent, StorageFull, TooLarge, TwofoldError, Unauthenticated, Unsupported
 
 RETRY_AFTER_S: Final = 5
 STORAGE_RETRY_AFTER_S: Final = 30
 
 
+_STATUS: Final[tuple[tuple[type[TwofoldError], int], ...]] = (  # the first that fits
+    (BodyTimeout, 408),
+    (TooLarge, 413),
+    (Unsupported, 415),
+    (Unauthenticated, 401),
+    (Permanent, 400),
+    (Overloaded, 429),
+)
+
+
 def status_of(error: TwofoldError) -> int:
-    """HTTP status: 408 slow, 413 too large, 415 unknown media or encoding, 400 other bad input, 429 busy, 503 later."""
-    match error:
-        case BodyTimeout():
-            return 408
-        case TooLarge():
-            return 413
-        case Unsupported():
-            return 415
-        case Permanent():
-            return 400
-        case Overloaded():
-            return 429
-    return 503
+    """HTTP status: 408 slow, 413 too large, 415 unknown kind, 401 bad signature, 400 bad input, 429 busy, 503 later."""
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 503)
 
 
 def retry_headers(error: TwofoldError) -> dict[str, str]:

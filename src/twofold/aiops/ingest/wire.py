@@ -18,6 +18,14 @@ from twofold.records.time import to_datetime
 T = TypeVar("T")
 
 MAX_SHOWN: Final = 20  # rejected items named in an answer
+TITLE_LIMIT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What a reader makes of an item that is legal and holds nothing to keep; counted as dropped under `reason`."""
+
+    reason: str
 
 
 @dataclass(slots=True)
@@ -27,23 +35,40 @@ class Judged(Generic[T]):
     received: int
     good: list[T] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     shown: list[dict[str, object]] = field(default_factory=list)
 
     def answer(self, outcome: Outcome) -> Response:
-        """200 with what was stored, or 400 when nothing was good."""
-        body = {"received": outcome.received, "stored": outcome.stored, "duplicate": outcome.duplicate}
-        failed = self.received > 0 and not self.good
-        return JSONResponse(body | {"rejected": self.rejected.total(), "errors": self.shown}, 400 if failed else 200)
+        """200 with what was stored, or 400 when everything was refused; what was ignored is no fault."""
+        body: dict[str, object] = {
+            "received": outcome.received,
+            "stored": outcome.stored,
+            "duplicate": outcome.duplicate,
+            "rejected": self.rejected.total(),
+            "errors": self.shown,
+        }
+        if self.dropped:
+            body["dropped"] = dict(self.dropped)
+        return JSONResponse(body, 400 if self.failed else 200)
+
+    @property
+    def failed(self) -> bool:
+        """Whether everything was refused."""
+        return self.rejected.total() == self.received > 0
 
 
-def judge(items: Sequence[Any], read: Callable[[Mapping[str, Any]], T]) -> Judged[T]:
+def judge(items: Sequence[Any], read: Callable[[Mapping[str, Any]], T | Ignored]) -> Judged[T]:
     """Read each item; one that `read` refuses with an `InputError` does not spoil the others."""
     found: Judged[T] = Judged(len(items))
     for position, item in enumerate(items):
         try:
             if not isinstance(item, dict):
                 raise DecodeError(f"is {type(item).__name__}, must be an object", reason="not_an_object")
-            found.good.append(read(item))
+            made = read(item)
+            if isinstance(made, Ignored):
+                found.dropped[made.reason] += 1
+            else:
+                found.good.append(made)
         except InputError as error:
             found.rejected[error.reason] += 1
             if len(found.shown) < MAX_SHOWN:
@@ -89,6 +114,45 @@ def texts_of(item: Mapping[str, Any], key: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise DecodeError(f"{key} is {type(value).__name__}, must be an object", reason="bad_field", field=key)
     return {name: each if isinstance(each, str) else orjson.dumps(each).decode() for name, each in value.items()}
+
+
+def at(item: Any, *path: str) -> Any:
+    """The value under nested keys, None where there is none.
+
+    >>> at({"a": {"b": 1}}, "a", "b"), at({"a": 7}, "a", "b")
+    (1, None)
+    """
+    for key in path:
+        if not isinstance(item, dict):
+            return None
+        item = item.get(key)
+    return item
+
+
+def text_at(item: Any, *path: str, default: str = "", limit: int = 4096) -> str:
+    """The text or number under nested keys as text, cut to `limit`: for what other systems word, not for identities."""
+    value = at(item, *path)
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return default
+    return str(value)[:limit] or default
+
+
+def title_of(text: str) -> str:
+    r"""The first line, cut to the length of a title.
+
+    >>> title_of("Fix it\n\nBecause it broke")
+    'Fix it'
+    """
+    return text.strip().partition("\n")[0].strip()[:TITLE_LIMIT]
+
+
+def parse_time(text: Any) -> datetime | None:
+    """An RFC 3339 time or one of its looser kin (`2016-08-12 15:23:28 UTC`); None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace(" +", "+").replace(" -", "-"))
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (AttributeError, ValueError, OverflowError):
+        return None
 
 
 def time_of(item: Mapping[str, Any], key: str, default_ns: int, latest_ns: int) -> datetime:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from starlette.responses import Response
-
+from twofold.aiops.ingest.events.notices import Notices, Reading, event_id, is_entity
 from twofold.aiops.ingest.frames import Origin
-from twofold.aiops.ingest.intake import Intake, event_outcome
-from twofold.aiops.ingest.receiver import Payload, problem
-from twofold.aiops.ingest.wire import items_of, judge, text_of, texts_of, time_of
-from twofold.errors import DecodeError, TwofoldError
+from twofold.aiops.ingest.wire import text_of, texts_of, time_of
+from twofold.errors import DecodeError
 from twofold.records.entity import EntityKind, entity_id
 from twofold.records.event import ChangeKind, Event, EventKind
 
 
-class Changes:
+class Changes(Notices):
     """`POST /v1/changes`: one object or a list.
 
     An event with an `id` is one event however often it is sent; without one, equal content is.
@@ -25,24 +21,10 @@ class Changes:
 
     name: ClassVar[str] = "changes"
     path: ClassVar[str] = "/v1/changes"
-    media: ClassVar[tuple[str, ...]] = ("application/json",)
-    encoding: ClassVar[str] = ""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-
-    def receive(self, payload: Payload) -> Response:
-        """Store the events."""
-        origin = payload.origin
-        latest_ns = self._intake.latest_ns(origin)
-        found = judge(items_of(payload.body), lambda item: event_of(item, origin, latest_ns))
-        outcome = event_outcome(found.received)
-        outcome.rejected = found.rejected
-        return found.answer(self._intake.events(found.good, outcome, origin))
-
-    def refuse(self, error: TwofoldError, media: str) -> Response:
-        """A problem document."""
-        return problem(error, media)
+    def read(self, item: Mapping[str, Any], reading: Reading) -> Event:
+        """See `event_of`."""
+        return event_of(item, reading.origin, reading.latest_ns)
 
 
 def event_of(item: Mapping[str, Any], origin: Origin, latest_ns: int) -> Event:
@@ -81,16 +63,10 @@ def _entity(item: Mapping[str, Any]) -> str:
         if not service:
             raise DecodeError("neither entity nor service is given", reason="no_entity")
         return entity_id(EntityKind.SERVICE, service)
-    kind, _, name = entity.partition(":")
-    if kind not in set(EntityKind) or not name:
+    if not is_entity(entity):
         raise DecodeError(
             f"entity {entity[:80]!r} is not kind:name with a kind of {', '.join(sorted(EntityKind))}",
             reason="bad_field",
             field="entity",
         )
     return entity
-
-
-def event_id(*parts: str) -> str:
-    """Deterministic id of an event: the same parts, the same event."""
-    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
