@@ -1,0 +1,1 @@
+"""Log templates: accuracy on labelled systems, speed, novelty and memory, beside peers."""

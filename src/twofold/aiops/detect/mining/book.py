@@ -1,0 +1,167 @@
+"""All templates of a miner, with their counts, structures and former names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from twofold.aiops.detect.mining.shapes import Shapes
+from twofold.aiops.detect.mining.template import Bucket, Structure, Template, content_id, render
+from twofold.stats.lines import HOLE, UNSEEN, WILD
+from twofold.stats.shapes import Tally, hash_of
+from twofold.stats.words import Bools, Int64s
+
+_FEWEST: Final = 256
+
+
+class Book:
+    """Templates by id, by row and by structure; knows what an id given out earlier is called now.
+
+    Args:
+        most: Templates held. Beyond, an eighth goes: those of a single line's shape first, longest unseen first.
+            Their ids are made of their text: the same line brings the same id back.
+        samples: Lines per template that are looked at again for the values they hold.
+
+    Attributes:
+        aliases: Former id to the id it became part of.
+        tally: Counts per row.
+        alive: Rows that hold a template.
+        evicted: Templates dropped so far.
+    """
+
+    def __init__(self, shapes: Shapes, *, most: int, samples: int) -> None:
+        self.shapes = shapes
+        self.templates: dict[int, Template] = {}
+        self.aliases: dict[int, int] = {}
+        self.evicted = 0
+        self._most, self._samples = most, samples
+        self._buckets: dict[Structure, Bucket] = {}
+        self._by_row: list[Template | None] = []
+        self._free: list[int] = []
+        self._gone: list[int] = []
+        self.tally = Tally(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
+        self.alive: Bools = np.zeros(0, np.bool_)
+        self._grow(_FEWEST)
+
+    def _grow(self, size: int) -> None:
+        old = len(self._by_row)
+        self._by_row += [None] * (size - old)
+        self._free = list(range(size - 1, old - 1, -1))
+        self.tally = Tally(*(np.concatenate([each, np.zeros(size - old, each.dtype)]) for each in self.tally))
+        self.alive = np.concatenate([self.alive, np.zeros(size - old, np.bool_)])
+
+    def ids(self) -> Int64s:
+        """Template id of each row; 0 for rows never used."""
+        return np.array([template.id if template else 0 for template in self._by_row], np.int64)
+
+    def at(self, row: int) -> Template | None:
+        """What the row stands for, also after a merge."""
+        return self._by_row[row]
+
+    def settle(self, template: int) -> int:
+        """What an id given out earlier is called now."""
+        while template in self.aliases:
+            template = self.aliases[template]
+        return template
+
+    def bucket(self, structure: Structure) -> Bucket:
+        """The templates of a structure."""
+        found = self._buckets.get(structure)
+        if found is None:
+            found = self._buckets[structure] = Bucket(structure[1])
+        return found
+
+    def create(
+        self, structure: Structure, gaps: tuple[str, ...], words: tuple[str, ...], symbols: Int64s, clock: int
+    ) -> Template:
+        """A template of one line's shape."""
+        if len(self.templates) >= self._most:
+            self._evict()
+        if not self._free:
+            self._grow(2 * len(self._by_row))
+        identity = self.settle(content_id(render(gaps, words, symbols)))
+        while identity in self.templates:
+            identity = content_id(f"{identity:016x}")
+        template = Template(identity, self._free.pop(), structure, gaps, words, symbols)
+        self.tally.counts[template.row] = 0
+        self.tally.seen[template.row] = clock
+        self.tally.budget[template.row] = self._samples
+        self.tally.literal[template.row] = 0
+        self._enlist(template)
+        self.register(template, clock)
+        return template
+
+    def _enlist(self, template: Template) -> None:
+        self._by_row[template.row] = self.templates[template.id] = template
+        self.alive[template.row] = True
+        for word in template.constants():
+            self.shapes.count_word(word, 1)
+        self.bucket(template.structure).add(template)
+
+    def register(self, template: Template, clock: int) -> None:
+        """The shape of the template itself is known from now on, with an unseen word in each hole."""
+        symbols = np.where(template.symbols == HOLE, UNSEEN, template.symbols)
+        key = int(hash_of(len(symbols), template.structure[0], symbols, self.shapes.known))
+        self.shapes.enter(key, template.row, clock, self.alive)
+
+    def merge(self, bucket: Bucket, indices: Iterable[int], place: int, clock: int) -> int:
+        """Make these members one, with a hole at `place`; gives the index of the oldest, which stays."""
+        first, *others = sorted(indices)
+        kept = bucket.members[first]
+        for i in (first, *others):
+            member = bucket.members[i]
+            if member.symbols[place] not in {HOLE, WILD}:
+                kept.note(place, member.words[place], int(self.tally.counts[member.row]) or 1)
+        if kept.symbols[place] not in {HOLE, WILD}:
+            self.shapes.count_word(int(kept.symbols[place]), -1)
+        for i in others:
+            self._absorb(kept, bucket.members[i])
+        symbols = kept.symbols.copy()
+        symbols[place] = HOLE
+        kept.symbols = symbols
+        bucket.refresh(first)
+        bucket.remove(set(others))
+        self.register(kept, clock)
+        return first
+
+    def _absorb(self, kept: Template, gone: Template) -> None:
+        for place, held in gone.values.items():
+            for value, times in held.items():
+                kept.note(place, value, times)
+        self.aliases[gone.id] = kept.id
+        self.tally.counts[kept.row] += self.tally.counts[gone.row]
+        self.tally.seen[kept.row] = max(self.tally.seen[kept.row], self.tally.seen[gone.row])
+        self.shapes.move(gone.row, kept.row)
+        kept.merged += 1 + gone.merged
+        self._leave(gone)
+        self._by_row[gone.row] = kept
+
+    def _leave(self, template: Template) -> None:
+        for word in template.constants():
+            self.shapes.count_word(word, -1)
+        self.alive[template.row] = False
+        self._gone.append(template.row)
+        del self.templates[template.id]
+
+    def reuse_rows(self) -> None:
+        """Rows that were given up may be given out again: nobody holds their numbers any more."""
+        for row in self._gone:
+            self._by_row[row] = None
+        self._free += self._gone
+        self._gone = []
+
+    def _evict(self) -> None:
+        order = sorted(self.templates.values(), key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row))
+        going = order[: max(1, len(order) // 8)]
+        rows = {template.row for template in going}
+        for structure in {template.structure for template in going}:
+            bucket = self._buckets[structure]
+            bucket.remove({i for i, member in enumerate(bucket.members) if member.row in rows})
+            if not bucket.members:
+                del self._buckets[structure]
+        for template in going:
+            self._leave(template)
+        self.evicted += len(going)
+        self.shapes.forget(self.alive)

@@ -1,0 +1,195 @@
+"""The miner: lines in, template ids out; Python sees only lines of a shape that is new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from twofold.aiops.detect.mining.book import Book
+from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, Masks
+from twofold.aiops.detect.mining.merge import Group, Judge, by_count
+from twofold.aiops.detect.mining.shapes import Shapes
+from twofold.aiops.detect.mining.template import Bucket, Template
+from twofold.stats.lines import CHAIN, HOLE, WILD, Lexicon, scratch
+from twofold.stats.shapes import dissect, hash_of, near, scan, table
+from twofold.stats.words import Bytes, Int32s, Int64s, byte_kinds
+
+SAMPLES: Final = 1024
+BLOCK: Final = 65_536
+_SPACES: Final = re.compile(r"(\x1b\[[^@-~]*[@-~]|\s)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinerConfig:
+    """Settings of the miner.
+
+    Attributes:
+        masks: The user's regular expressions of values.
+        most_shapes: Known shapes; beyond, those not used for long are forgotten.
+        most_templates: Templates; beyond, those of a single line's shape not seen for long are forgotten first.
+        samples: Lines per template that are looked at again for the values they hold.
+    """
+
+    masks: tuple[str, ...] = ()
+    most_shapes: int = 65_536
+    most_templates: int = 20_000
+    samples: int = 16
+
+
+class Miner:
+    """Groups lines by the statement that wrote them, as they stream by.
+
+    Suits text written by programs. A template's id is made of its first line's shape and stays; when a template turns
+    out to be part of another, its id becomes an alias (`settle`). What is learnt does not depend on how the stream is
+    cut into calls.
+
+    Args:
+        judge: Decides whether templates that differ in one word are one.
+
+    >>> miner = Miner()
+    >>> ids = miner.feed_texts(["user 7 logged in", "user 9 logged in", "disk full"])
+    >>> [miner.template(i).text() for i in ids.tolist()]
+    ['user <*> logged in', 'user <*> logged in', 'disk full']
+    """
+
+    def __init__(self, config: MinerConfig | None = None, judge: Judge = by_count) -> None:
+        self.config = config or MinerConfig()
+        self.masks = Masks(self.config.masks)
+        self.shapes = Shapes(self.config.most_shapes)
+        self.book = Book(self.shapes, most=self.config.most_templates, samples=self.config.samples)
+        self.fresh: list[tuple[int, Template]] = []
+        self._judge = judge
+        self._lexicon = Lexicon(byte_kinds(), table(ALWAYS), table(SPOKEN))
+        self._room = scratch()
+        self._samples = np.zeros(SAMPLES, np.int64)
+        self._progress = np.zeros(2, np.int64)
+
+    @property
+    def lines(self) -> int:
+        """Lines seen so far."""
+        return int(self._progress[0])
+
+    def template(self, identity: int) -> Template:
+        """The template that an id given out earlier stands for now. Raises `KeyError` when it was evicted."""
+        return self.book.templates[self.book.settle(identity)]
+
+    def settled(self, ids: Int64s) -> Int64s:
+        """What ids given out earlier are called now."""
+        unique, inverse = np.unique(ids, return_inverse=True)
+        found: Int64s = np.array([self.book.settle(i) for i in unique.tolist()], np.int64)[inverse]
+        return found
+
+    def feed_texts(self, texts: Sequence[str]) -> Int64s:
+        """Template id of each line of text."""
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(each) for each in encoded], out=offsets[1:])
+        return self.feed(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+
+    def feed(self, data: Bytes, offsets: Int64s) -> Int64s:
+        """Template id of each line data[offsets[i]:offsets[i + 1]], learning as it goes."""
+        self.fresh = []
+        lines = len(offsets) - 1
+        ids = np.empty(lines, np.int64)
+        for first in range(0, lines, BLOCK):
+            past = min(first + BLOCK, lines)
+            ids[first:past] = self._block(data, offsets[first : past + 1], first)
+        return ids
+
+    def _block(self, data: Bytes, offsets: Int64s, first: int) -> Int64s:
+        out = np.empty(len(offsets) - 1, np.int32)
+        at = 0
+        while True:
+            at = scan(
+                data,
+                offsets,
+                at,
+                self._lexicon,
+                self.shapes.known,
+                self.book.tally,
+                self._room,
+                out,
+                self._samples,
+                self._progress,
+            )
+            if at == len(out):
+                break
+            if self._progress[1] == SAMPLES:
+                self._look_at_samples(data, offsets, out)
+                continue
+            self._learn(data, offsets, at, out, first + at)
+            at += 1
+        self._look_at_samples(data, offsets, out)
+        ids: Int64s = self.book.ids()[out]
+        self.book.reuse_rows()
+        return ids
+
+    def _learn(self, data: Bytes, offsets: Int64s, at: int, out: Int32s, line: int) -> None:
+        """One line of a shape that is not known."""
+        low, high = int(offsets[at]), int(offsets[at + 1])
+        words = dissect(data, low, high, self._lexicon, self._room)
+        structure = int(self._room.state[CHAIN]), words
+        symbols = self._room.symbol[:words].copy()
+        clock = self.lines
+        bucket = self.book.bucket(structure)
+        best = near(bucket.matrix, len(bucket.members), symbols, bucket.place)
+        if best >= 0:
+            row = bucket.members[best].row
+            self.shapes.enter(hash_of(words, structure[0], symbols, self.shapes.known), row, clock, self.book.alive)
+        else:
+            close = bool((bucket.place[: len(bucket.members)] >= 0).any())
+            template = self.book.create(structure, *self._texts(data, low, high, words), symbols, clock)
+            row = self._join(self.book.bucket(structure), clock) if close else template.row
+            if row == template.row:
+                self.fresh.append((line, template))
+        out[at] = row
+        self.book.tally.counts[row] += 1
+        self.book.tally.seen[row] = clock
+        self._progress[0] += 1
+
+    def _texts(self, data: Bytes, low: int, high: int, words: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Text between and of the words just dissected."""
+        begin, end = self._room.begin[:words].tolist(), self._room.end[:words].tolist()
+        gaps = zip([low, *end], [*begin, high], strict=True)
+        return (
+            tuple(_SPACES.sub(" ", _text(data, left, right)) for left, right in gaps),
+            tuple(_text(data, left, right) for left, right in zip(begin, end, strict=True)),
+        )
+
+    def _join(self, bucket: Bucket, clock: int) -> int:
+        """Merge the newest template with those that differ in one word, while the judge agrees; gives its row."""
+        index = len(bucket.members) - 1
+        while (found := self._partners(bucket, index)) is not None:
+            index = self.book.merge(bucket, (*found[0], index), found[1], clock)
+        return bucket.members[index].row
+
+    def _partners(self, bucket: Bucket, index: int) -> tuple[list[int], int] | None:
+        """Members that are one with this member, and the place of the hole."""
+        template = bucket.members[index]
+        near(bucket.matrix, len(bucket.members), template.symbols, bucket.place)
+        place = bucket.place[: len(bucket.members)]
+        for where in np.unique(place[place >= 0]).tolist():
+            close = np.flatnonzero(place == where).tolist()
+            group = Group(template, [bucket.members[i] for i in close], where, self.book.tally.counts, self.shapes)
+            if self._judge(group):
+                return close, where
+        return None
+
+    def _look_at_samples(self, data: Bytes, offsets: Int64s, out: Int32s) -> None:
+        """Note the values of lines whose text was new to their template."""
+        for line in self._samples[: self._progress[1]].tolist():
+            template = self.book.at(int(out[line]))
+            words = dissect(data, int(offsets[line]), int(offsets[line + 1]), self._lexicon, self._room)
+            if template is None or words != len(template.symbols):
+                continue
+            for place in np.flatnonzero((template.symbols == HOLE) | (template.symbols == WILD)).tolist():
+                template.note(place, _text(data, int(self._room.begin[place]), int(self._room.end[place])))
+        self._progress[1] = 0
+
+
+def _text(data: Bytes, low: int, high: int) -> str:
+    return data[low:high].tobytes().decode("utf-8", "replace")

@@ -1,0 +1,270 @@
+"""Log lines to masked shapes: the part of the miner that every line goes through.
+
+A line is read as words and the separators between them. A word that holds a value by its form (a number, an
+address, a path, an identifier with digits, what follows `=`) is a wildcard; the others keep the hash of their text.
+Values in a row are one. White space of any length is one separator.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from twofold.stats.jit import part
+from twofold.stats.words import (
+    BACKSLASH,
+    BASIS,
+    BRACE,
+    COLON,
+    COMMA,
+    CONTROL,
+    DIGIT,
+    DOT,
+    ELLIPSIS,
+    EQUALS,
+    ESCAPE,
+    HEX,
+    HIGH,
+    NEWLINE,
+    PRIME,
+    QUOTE,
+    REPLACED,
+    SEPARATOR,
+    SLASH,
+    SPACE,
+    UNBRACE,
+    Bytes,
+    Int32s,
+    Int64s,
+    closing,
+    dots,
+    empty_value,
+    ends_word,
+    escape,
+    grouped,
+    holds_value,
+    last_line,
+    mixed,
+    spaces,
+    symbol_of,
+    text_symbol,
+)
+
+MOST_WORDS: Final = 128
+MOST_BYTES: Final = 16384
+HOLE, WILD, UNSEEN = 0, 1, 2  # symbols that are no word
+
+# What is known of a line while it is read, by place in `Scratch.state`.
+CHAIN, AFTER, GAP, SPACED, PREVIOUS, KEY, LAST, JSON, INSIDE, WORDS, CONTROLS, LITERAL, STATE = range(13)
+NOTHING, MARK, BREAK, BOTH, FAR = 0, 1, 2, 3, 9  # gap: nothing, a comma or colon, a space, both, anything else
+_BINARY, _OBJECT, _MORE, _PLACE = 77, 78, 79, 256
+_BINARY_SHARE: Final = 10
+_LONGEST_ALWAYS: Final = 9
+
+
+class Scratch(NamedTuple):
+    """What reading a line fills.
+
+    Attributes:
+        symbol: Per word its symbol: `WILD`, or the hash of its text.
+        begin, end: Per word where it stands in the data.
+        state: What is known of the line; afterwards its chain, literal hash and number of words.
+    """
+
+    symbol: Int64s
+    begin: Int32s
+    end: Int32s
+    state: Int64s
+
+
+class Lexicon(NamedTuple):
+    """What bytes and words mean.
+
+    Attributes:
+        kinds: Kind of each byte.
+        always: Hash table of words that are values wherever they stand, such as `true`.
+        spoken: Hash table of keys whose value is a message, such as `msg`.
+    """
+
+    kinds: Int32s
+    always: Int64s
+    spoken: Int64s
+
+
+def scratch() -> Scratch:
+    """Room for the longest line."""
+    return Scratch(
+        np.zeros(MOST_WORDS, np.int64),
+        np.zeros(MOST_WORDS, np.int32),
+        np.zeros(MOST_WORDS, np.int32),
+        np.zeros(STATE, np.int64),
+    )
+
+
+@part
+def slot_of(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
+    """Where a key stands in an open-addressing table, or would; 0 is an empty place."""
+    mask = len(keys) - 1
+    slot = (key ^ (key >> 32)) & mask
+    while keys[slot] != 0 and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@part
+def parse(data: Bytes, low: int, high: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
+    """Read the line data[low:high] into words; gives their number. Looks at the first `MOST_BYTES` bytes only.
+
+    Of a message of many lines the first counts, and the last one unless it is indented.
+    """
+    kinds, state = lexicon.kinds, room.state
+    state[:] = 0
+    stop = min(high, low + MOST_BYTES)
+    while stop > low and kinds[data[stop - 1]] & SPACE:
+        stop -= 1
+    at = spaces(data, low, stop, kinds)
+    state[JSON] = _is_object(data, at, stop, kinds)
+    state[CHAIN] = _OBJECT if state[JSON] else BASIS
+    state[LITERAL] = BASIS
+    while 0 <= at < stop and state[WORDS] < MOST_WORDS:
+        byte = data[at]
+        kind = kinds[byte]
+        if kind & SPACE:
+            at = _space(data, at, stop, kinds, state)
+        elif kind & SEPARATOR:
+            at = _separator(data, at, stop, lexicon, room)
+        elif byte == ESCAPE:
+            at = escape(data, at, stop)
+        elif byte == DOT and dots(data, at, stop) >= ELLIPSIS:
+            _link(state, byte)
+            at += dots(data, at, stop)
+        else:
+            at = _word(data, at, stop, lexicon, room)
+    if state[CONTROLS] * _BINARY_SHARE > stop - low:
+        state[CHAIN], state[WORDS] = _BINARY, 0
+    state[CHAIN] = mixed(state[CHAIN])
+    return int(state[WORDS])
+
+
+@part
+def _is_object(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # pragma: no cover - compiled
+    """Whether a JSON object begins here."""
+    if at >= stop or data[at] != BRACE:
+        return False
+    look = spaces(data, at + 1, stop, kinds)
+    return look < stop and (data[look] == QUOTE or data[look] == UNBRACE)
+
+
+@part
+def _space(data: Bytes, at: int, stop: int, kinds: Int32s, state: Int64s) -> int:  # pragma: no cover - compiled
+    """White space; at the end of the first line, where to read on, or -1."""
+    if kinds[data[at]] & NEWLINE and state[WORDS] > 0 and not state[JSON]:
+        state[CHAIN] = (state[CHAIN] ^ _MORE) * PRIME
+        state[GAP], state[SPACED], state[PREVIOUS] = FAR, 0, 0
+        return last_line(data, at, stop, kinds)
+    if not state[SPACED] and state[WORDS] > 0:
+        state[SPACED] = 1
+        state[GAP] = BREAK if state[GAP] == NOTHING else (BOTH if state[GAP] == MARK else FAR)
+    state[PREVIOUS] = 0
+    return at + 1
+
+
+@part
+def _link(state: Int64s, byte: int) -> None:  # pragma: no cover - compiled
+    """A separator joins the chain."""
+    if state[SPACED]:
+        state[CHAIN] = (state[CHAIN] ^ 32) * PRIME
+        state[SPACED] = 0
+    state[CHAIN] = (state[CHAIN] ^ byte) * PRIME
+    mark = state[GAP] == NOTHING and byte in (COMMA, COLON)
+    state[GAP] = MARK if mark else FAR
+    state[PREVIOUS] = byte
+
+
+@part
+def _separator(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
+    """A separator, a quoted value or an empty one; gives where to read on."""
+    state, byte = room.state, data[at]
+    if byte == QUOTE and state[INSIDE]:
+        state[INSIDE] = data[at - 1] == BACKSLASH
+    elif byte == QUOTE and (state[JSON] or state[PREVIOUS] == EQUALS):
+        close = closing(data, at, stop)
+        look = spaces(data, close + 1, stop, lexicon.kinds)
+        is_key = state[JSON] and look < stop and data[look] == COLON
+        if is_key or lexicon.spoken[slot_of(lexicon.spoken, state[KEY])] == 0:
+            found = text_symbol(data, at + 1, close)
+            state[LITERAL] = (state[LITERAL] ^ found) * PRIME
+            if is_key:
+                state[KEY] = found
+            _take(room, found if is_key else WILD, at + 1, close)
+            return close + 1
+        state[KEY], state[INSIDE] = 0, 1
+    elif byte == EQUALS:
+        state[KEY] = state[LAST]
+    empty = empty_value(data, at, stop, lexicon.kinds, state[PREVIOUS])
+    _link(state, byte)
+    if empty:
+        _take(room, WILD, at + 1, at + 1)
+    return at + 1
+
+
+@part
+def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
+    """One word; gives where it ends."""
+    kinds, state = lexicon.kinds, room.state
+    first, head = at, kinds[data[at]]
+    together = grouped(data, at, stop, kinds) if head & (DIGIT | HEX) else at
+    flags, digits, tail, slashes, found = 0, 0, 0, 0, BASIS
+    while at < stop and (at < together or not ends_word(data, at, first, stop, kinds, head)):
+        byte = data[at]
+        kind = kinds[byte]
+        flags |= kind
+        found = (found ^ byte) * PRIME
+        tail += 1
+        if kind & DIGIT:
+            digits += 1
+            tail = 0
+        elif kind & SLASH:
+            slashes += 1
+        elif kind & (CONTROL | HIGH):
+            state[CONTROLS] += _control(data, at, stop, kind)
+        at += 1
+    found = symbol_of(found)
+    state[LITERAL] = (state[LITERAL] ^ found) * PRIME
+    state[LAST] = found
+    value = together > first or holds_value(flags, head, at - first, digits, tail, slashes)
+    if not value and state[PREVIOUS] == EQUALS:
+        value = lexicon.spoken[slot_of(lexicon.spoken, state[KEY])] == 0
+    if not value and at - first <= _LONGEST_ALWAYS:
+        value = lexicon.always[slot_of(lexicon.always, found)] != 0
+    _take(room, WILD if value else found, first, at)
+    return at
+
+
+@part
+def _control(data: Bytes, at: int, stop: int, kind: int) -> int:  # pragma: no cover - compiled
+    """Bytes here that are no text."""
+    if kind & CONTROL:
+        return 1
+    if at + 2 < stop and data[at] == REPLACED[0] and data[at + 1] == REPLACED[1] and data[at + 2] == REPLACED[2]:
+        return len(REPLACED)
+    return 0
+
+
+@part
+def _take(room: Scratch, value: int, first: int, past: int) -> None:  # pragma: no cover - compiled
+    """One more word, unless it is a value right behind another."""
+    state = room.state
+    words = state[WORDS]
+    if value == WILD and words > 0 and room.symbol[words - 1] == WILD and state[GAP] <= BOTH:
+        state[CHAIN] = state[AFTER]
+        room.end[words - 1] = past
+    else:
+        if state[SPACED]:
+            state[CHAIN] = (state[CHAIN] ^ 32) * PRIME
+        state[CHAIN] = (state[CHAIN] ^ _PLACE) * PRIME
+        state[AFTER] = state[CHAIN]
+        room.symbol[words], room.begin[words], room.end[words] = value, first, past
+        state[WORDS] = words + 1
+    state[SPACED], state[GAP], state[PREVIOUS] = 0, NOTHING, 0
