@@ -23,7 +23,7 @@ from twofold.stats.layout import (
     TINY,
     UP,
 )
-from twofold.stats.score import RUN, clip, forget, resume, weight
+from twofold.stats.score import RUN, Sizes, clip, improbable, resume, weight
 
 MOST_NEEDED: Final = 8
 BASE: Final = 2.5  # score from which a sample is evidence
@@ -123,9 +123,12 @@ def _candidate(
     """Take one sample of a series without an open finding; `OPENED` when it opens one."""
     away = y - expected
     side = 1 if away > 0 else -1
-    needed = _needed(s, p)
-    enough = needed * (_threshold(s, needed, p) - BASE)
-    gain = _gain(score, matters, enough, needed)
+    if not matters and s.evidence == 0.0 and p.least_score > BASE:
+        gain = enough = 0.0  # whatever would be enough, this takes from nothing
+    else:
+        needed = _needed(s, p)
+        enough = needed * (_threshold(s, needed, p) - BASE)
+        gain = _gain(score, matters, enough, needed)
     if gain > 0.0 or (abs(away) > 0.5 * margin and abs(away) > 2.0 * _size(s)):
         if s.leave_ns == 0 or side != s.side:
             settle(s)
@@ -141,11 +144,10 @@ def _candidate(
         return 0
     if gain > 0.0:
         _note(s, y, expected, margin, score)
-    if s.evidence < enough:
+    if s.evidence < enough or enough == 0.0:
         return 0
     s.opened_ns = time_ns
     s.back = 0
-    forget(s)
     return OPENED
 
 
@@ -168,23 +170,28 @@ def _ongoing(
 
 @part
 def judge(
-    s: Any, y: float, expected: float, score: float, quantum: float, dt_s: float, time_ns: int, p: Any
+    s: Any, y: float, expected: float, sizes: Sizes, quantum: float, dt_s: float, time_ns: int, p: Any
 ) -> int:  # pragma: no cover - compiled
     """Take one scored sample; says whether a finding opens or closes, 0 for neither.
 
     `y` and `expected` are less the row's `zero`; `expected` and `quantum` (the smallest step of the series, 0
-    when it never moved) are from before the sample was learnt.
+    when it never moved) are from before the sample was learnt, and it is not in the histograms yet. Most samples
+    stay in band, and how improbable they are is not asked.
     """
     away = y - expected
     margin = max(s.least, s.share * abs(expected + s.zero))
     wide = 2.0 * max(margin, 4.0 * _size(s))  # one huge sample must not keep the finding open
     s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (clip(away, wide) - s.recent)
-    s.held = min(s.held + 1, 30000)
+    held = s.held
+    s.held = min(held + 1, 30000)
     if s.opened_ns:
-        return int(_ongoing(s, y, expected, margin, score, time_ns, p))
-    if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
-        score = min(score, math.log10(s.count + 2.0))
+        return int(_ongoing(s, y, expected, margin, improbable(s, sizes, held, p), time_ns, p))
     matters = _matters(s, y, away, margin, quantum, p)
+    score = 0.0
+    if matters or p.least_score <= BASE:
+        score = improbable(s, sizes, held, p)
+        if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
+            score = min(score, math.log10(s.count + 2.0))
     what = _candidate(s, y, expected, margin, score, matters, time_ns, p)
     if s.evidence == 0.0:
         _follow(s, y, dt_s, p)

@@ -28,7 +28,7 @@ from twofold.stats.layout import (
     RESET,
     TOO_LARGE,
 )
-from twofold.stats.score import score, season_at, start
+from twofold.stats.score import count, forget, rank, score, season_at, start
 
 STILL: Final = 1e-5  # share of the value below which a step is rounding, not movement
 
@@ -97,6 +97,33 @@ def _begin(s: Any, y: float, bins: int) -> None:  # pragma: no cover - compiled
         start(s, bins)
 
 
+@part
+def _learn(
+    s: Any,
+    y: float,
+    season: float,
+    place: float,
+    bins: int,
+    dt_s: float,
+    time_ns: int,
+    p: Any,
+    ranks: npt.NDArray[np.float32],
+) -> int:  # pragma: no cover - compiled
+    """Score, judge and learn one sample; its rank is written where there is room. Says what opens or closes."""
+    expected = float(s.slow + season) if s.seasonal else float(s.level)
+    quantum = float(s.quantum)
+    counted, held = s.opened_ns == 0, s.held
+    sizes, shock, spread = score(s, y, season, place, bins, dt_s, p)
+    if len(ranks):
+        ranks[0] = rank(s, sizes, shock, spread, p)
+    what = judge(s, y, expected, sizes, quantum, dt_s, time_ns, p)
+    if counted:
+        count(s, sizes, held, p.tail_cap)
+    if what == OPENED:
+        forget(s)
+    return int(what)
+
+
 @kernel
 def learn(
     rows: Any,
@@ -119,6 +146,7 @@ def learn(
         params: One record of `PARAMS`, as an array.
         begin: First sample to take.
         scores: Out: rank of the sample among those of all series, powers of ten; left as it is where not judged.
+            Empty when nobody asks.
         events: Out: openings and closings, `EVENT`.
         outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`, `TOO_LARGE`; added to.
 
@@ -128,6 +156,8 @@ def learn(
     p = params[0]
     written = 0
     bins = rows[0].season.shape[0]
+    placed_ns = -1
+    place = 0.0
     for i in range(begin, len(at)):
         if written == len(events):
             return i, written
@@ -143,13 +173,12 @@ def learn(
             _begin(s, y, bins)
             continue
         dt_s = min((time_ns[i] - last_ns) * NS, 10.0 * s.period_s)
-        place = (time_ns[i] * NS % DAY_S) / DAY_S * bins
+        if time_ns[i] != placed_ns:  # samples of one batch mostly share their time
+            placed_ns = time_ns[i]
+            place = (placed_ns * NS % DAY_S) / DAY_S * bins
         season = season_at(s, place, bins)
-        expected = float(s.slow + season) if s.seasonal else float(s.level)
         step = abs(y - s.previous)
-        quantum = float(s.quantum)
-        probable, scores[i] = score(s, y, season, place, bins, dt_s, p)
-        what = judge(s, y, expected, probable, quantum, dt_s, time_ns[i], p)
+        what = _learn(s, y, season, place, bins, dt_s, time_ns[i], p, scores[i : i + 1])
         if what:
             _write(s, at[i], what, time_ns[i], x, events[written])
             written += 1

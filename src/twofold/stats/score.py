@@ -24,6 +24,11 @@ STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a 
 FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
 LN10: Final = math.log(10.0)
 
+Sizes = tuple[float, float, float, int, int, int]
+"""A sample's shock, shift and swing in usual sizes, and their bins."""
+Weights = tuple[float, float, float, float]
+"""Of a sample in the usual sizes, the smoothed residual and the slow level, and its time since the one before."""
+
 
 @part
 def weight(dt_s: float, tau_s: float, count: int) -> float:  # pragma: no cover - compiled
@@ -92,7 +97,7 @@ def _learn_season(
 
 @part
 def _shock(
-    s: Any, y: float, season: float, dt_s: float, base: float, tiny: float, p: Any
+    s: Any, y: float, season: float, base: float, tiny: float, weights: Weights, p: Any
 ) -> tuple[float, float]:  # pragma: no cover - compiled
     from_fast = y - s.fast
     from_rest = y - season - s.fast_rest
@@ -101,8 +106,8 @@ def _shock(
     shock = (trust_fast * from_fast + trust_rest * from_rest) / (trust_fast + trust_rest)
     u = abs(shock) / (s.shock + base)
 
+    scale_w, _, _, dt_s = weights
     fast_w = weight(dt_s, max(p.fast_s, p.fast_points * s.period_s), s.count)
-    scale_w = _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count)
     limit = p.clip * (s.shock + STEP_SHARE * s.step_long + tiny)
     s.run_shock = min(s.run_shock + 1.0, 200.0) if abs(shock) > limit else max(s.run_shock - 4.0, 0.0)
     loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0.0))
@@ -116,16 +121,24 @@ def _shock(
 
 @part
 def _shift(
-    s: Any, y: float, season: float, place: float, bins: int, dt_s: float, base: float, tiny: float, p: Any
+    s: Any,
+    y: float,
+    season: float,
+    place: float,
+    bins: int,
+    base: float,
+    tiny: float,
+    weights: Weights,
+    p: Any,
 ) -> float:  # pragma: no cover - compiled
+    scale_w, smooth_w, slow_w, dt_s = weights
     from_slow = y - season - s.slow
-    s.drift += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (from_slow - s.drift)
+    s.drift += smooth_w * (from_slow - s.drift)
     u = abs(s.drift) / (s.shift + base)
 
-    scale_w = _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count)
     limit = p.clip * (s.shift + STEP_SHARE * s.step_long + tiny)
     bounded = clip(from_slow, limit)
-    s.slow += _calm(s) * weight(dt_s, p.slow_s, s.count) * bounded
+    s.slow += slow_w * bounded
     _learn_season(s, place, bins, _calm(s) * bounded, dt_s, p)
     s.shift += scale_w * (min(abs(s.drift), 2.0 * limit) - s.shift)
     s.spread += scale_w * (min(abs(from_slow), 4.0 * limit) - s.spread)
@@ -138,24 +151,34 @@ def _shift(
 
 
 @part
-def _swing(s: Any, y: float, dt_s: float, tiny: float, p: Any) -> float:  # pragma: no cover - compiled
+def _swing(s: Any, y: float, tiny: float, weights: Weights) -> float:  # pragma: no cover - compiled
+    scale_w, smooth_w, slow_w, _ = weights
     step = abs(y - s.previous)
-    slow_w = _calm(s) * weight(dt_s, p.slow_s, s.count)
-    s.step_short += weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count) * (step - s.step_short)
+    s.step_short += smooth_w * (step - s.step_short)
     s.step_long += slow_w * (step - s.step_long)
     swing = math.log((s.step_short + 0.02 * s.step_long + tiny) / (1.02 * s.step_long + tiny))
     apart = abs(swing - s.swing)
     u = apart / (s.swing_size + 0.05)
-    s.swing_size += _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count) * (apart - s.swing_size)
+    s.swing_size += scale_w * (apart - s.swing_size)
     s.swing += slow_w * (swing - s.swing)
     s.previous = y
     return float(u)
 
 
 @part
-def _count(s: Any, channel: int, k: int) -> None:  # pragma: no cover - compiled
+def count(s: Any, sizes: Sizes, held: int, cap: float) -> None:  # pragma: no cover - compiled
+    """Take a sample's sizes into the histograms; `held` is from before the sample was judged."""
+    _count(s, 0, sizes[3], held)
+    _count(s, 1, sizes[4], held)
+    _count(s, 2, sizes[5], held)
+    s.judged += 1.0
+    _age(s, cap)
+
+
+@part
+def _count(s: Any, channel: int, k: int, held: int) -> None:  # pragma: no cover - compiled
     s.tails[channel, k] += 1
-    s.last[channel, s.held % LAST] = k
+    s.last[channel, held % LAST] = k
 
 
 @part
@@ -193,41 +216,55 @@ def _age(s: Any, cap: float) -> None:  # pragma: no cover - compiled
 @part
 def score(
     s: Any, y: float, season: float, place: float, bins: int, dt_s: float, p: Any
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """How improbable the sample is, and how it ranks among samples of all series, in powers of ten. Learns it.
-
-    Probability: of the least probable of shock and shift, doubled for having two chances. They and the swing
-    are far from independent, so their product would claim too much. The samples of the present stay out of
-    band are no part of the past that they are judged by.
-
-    Rank: the product all the same, as Fisher's statistic with its own tail (e^-t (1 + t + t^2 / 2) for three), divided
-    by the size of the shock against the usual spread: past what a series has shown, a histogram cannot tell
-    ten usual sizes from a hundred.
+) -> tuple[Sizes, float, float]:  # pragma: no cover - compiled
+    """Learn the sample but for the histograms; how large it is in each channel, its shock, and the spread before it.
 
     `y` is the value less the row's `zero`, `season` is `season_at` this time of day, which is at `place` (in
     bins), `dt_s` the time since the sample before.
     """
     tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
     base = 0.02 * s.spread + tiny
-    spread = s.spread + s.shock + tiny
-    u_shock, shock = _shock(s, y, season, dt_s, base, tiny, p)
-    u_shift = _shift(s, y, season, place, bins, dt_s, base, tiny, p)
-    u_swing = _swing(s, y, dt_s, tiny, p)
-    shocks, shifts, swings = above(s.tails[0], u_shock), above(s.tails[1], u_shift), above(s.tails[2], u_swing)
-    held = 0.0 if s.opened_ns else float(s.held)  # an open finding's samples are not in the histograms
-    others = max(s.judged - held, 0.0)
-    p_shock = tail(max(shocks - held, 0.0), others, u_shock, p.judge_prior)
-    p_shift = tail(max(shifts - held, 0.0), others, u_shift, p.judge_prior)
-    probable = -math.log10(min(2.0 * min(p_shock, p_shift), 1.0))
-    p_shock = tail(shocks, s.judged, u_shock, p.tail_prior)
-    p_shift = tail(shifts, s.judged, u_shift, p.tail_prior)
-    p_swing = tail(swings, s.judged, u_swing, p.tail_prior)
-    if s.opened_ns == 0:
-        _count(s, 0, bin_of(u_shock))
-        _count(s, 1, bin_of(u_shift))
-        _count(s, 2, bin_of(u_swing))
-        s.judged += 1.0
-        _age(s, p.tail_cap)
+    spread = float(s.spread + s.shock + tiny)
+    weights = (
+        _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count),
+        weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count),
+        _calm(s) * weight(dt_s, p.slow_s, s.count),
+        dt_s,
+    )
+    u_shock, shock = _shock(s, y, season, base, tiny, weights, p)
+    u_shift = _shift(s, y, season, place, bins, base, tiny, weights, p)
+    u_swing = _swing(s, y, tiny, weights)
+    return (u_shock, u_shift, u_swing, bin_of(u_shock), bin_of(u_shift), bin_of(u_swing)), shock, spread
+
+
+@part
+def improbable(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no cover - compiled
+    """How improbable the sample is, in powers of ten.
+
+    Probability of the least probable of shock and shift, doubled for having two chances. They and the swing
+    are far from independent, so their product would claim too much. The samples of the present stay out of
+    band, `held` before this one, are no part of the past that it is judged by.
+    """
+    u_shock, u_shift = sizes[0], sizes[1]
+    shocks, shifts = above(s.tails[0], u_shock, sizes[3]), above(s.tails[1], u_shift, sizes[4])
+    apart = 0.0 if s.opened_ns else float(held)  # an open finding's samples are not in the histograms
+    others = max(s.judged - apart, 0.0)
+    p_shock = tail(max(shocks - apart, 0.0), others, u_shock, p.judge_prior)
+    p_shift = tail(max(shifts - apart, 0.0), others, u_shift, p.judge_prior)
+    return float(-math.log10(min(2.0 * min(p_shock, p_shift), 1.0)))
+
+
+@part
+def rank(s: Any, sizes: Sizes, shock: float, spread: float, p: Any) -> float:  # pragma: no cover - compiled
+    """How the sample ranks among samples of all series, in powers of ten.
+
+    The product of the channels' probabilities, as Fisher's statistic with its own tail (e^-t (1 + t + t^2 / 2)
+    for three), divided by the size of the shock against the usual spread: past what a series has shown, a
+    histogram cannot tell ten usual sizes from a hundred.
+    """
+    p_shock = tail(above(s.tails[0], sizes[0], sizes[3]), s.judged, sizes[0], p.tail_prior)
+    p_shift = tail(above(s.tails[1], sizes[1], sizes[4]), s.judged, sizes[1], p.tail_prior)
+    p_swing = tail(above(s.tails[2], sizes[2], sizes[5]), s.judged, sizes[2], p.tail_prior)
     t = -math.log(p_shock * p_shift * p_swing)
     size = math.log(1.0 + abs(shock) / spread)
-    return probable, (t - math.log(1.0 + t + 0.5 * t * t) + p.size_weight * size) / LN10
+    return float((t - math.log(1.0 + t + 0.5 * t * t) + p.size_weight * size) / LN10)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.aiops.detect.config import PanelConfig
-from twofold.stats import panel
+from twofold.stats import panel, tails
 from twofold.stats.layout import (
     COUNTER,
     DELTA,
@@ -73,12 +73,20 @@ def test_a_size_lies_in_the_bin_that_holds_it(u: float) -> None:
     assert k == TAIL_BINS - 1 or u <= 0.25 * 1.3**k * (1 + 1e-9)
 
 
+@given(
+    st.floats(0.0, 1e12) | st.sampled_from([math.inf, *tails.FIRST.tolist(), *np.nextafter(tails.FIRST, 0).tolist()])
+)
+def test_a_bin_found_by_comparing_is_the_one_of_the_logarithm(u: float) -> None:
+    by_logarithm = int(min(math.log(u / 0.25) / math.log(1.3), 40.0)) + 1 if u > 0.25 else 0
+    assert bin_of(u) == min(by_logarithm, 31)
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=TAIL_BINS, max_size=TAIL_BINS), st.floats(0, 1e4), st.floats(0, 1e4))
 def test_a_tail_is_a_probability_that_falls_with_size(counts: list[int], a: float, b: float) -> None:
     array = np.array(counts, np.uint16)
     low, high = sorted((a, b))
-    p_low, p_high = (tail(above(array, u), float(array.sum()), u, 10.0) for u in (low, high))
+    p_low, p_high = (tail(above(array, u, bin_of(u)), float(array.sum()), u, 10.0) for u in (low, high))
     assert 0 < p_high <= p_low + 1e-9
     assert p_low <= 1 + 1e-9
 

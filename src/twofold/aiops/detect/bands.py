@@ -114,7 +114,7 @@ class Bands:
         rows, done = np.repeat(row, len(time_ns)), 0
         for n, until in enumerate(np.searchsorted(time_ns, at_ns).tolist()):
             if until > done:
-                table.learn(rows[done:until], time_ns[done:until], value[done:until])
+                table.learn(rows[done:until], time_ns[done:until], value[done:until], ranked=False)
                 done = until
             if band := band_of(table.rows[0], int(at_ns[n]), warm_points=config.warm_points):
                 low[n], high[n] = band.low, band.high

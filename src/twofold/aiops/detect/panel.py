@@ -95,21 +95,21 @@ class Panel:
         made: list[object] = []
         for item in items:
             if isinstance(item, Samples):
-                _, events = self._learn(item)
+                _, events = self._learn(item, ranked=False)
                 made.extend(self._finding_of(event) for event in events)
         return made
 
     def score(self, samples: Samples) -> npt.NDArray[np.float32]:
         """Score and learn, without findings: the rank of each sample among those of all series, 0 where not judged."""
-        return self._learn(samples)[0]
+        return self._learn(samples, ranked=True)[0]
 
-    def _learn(self, samples: Samples) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:
+    def _learn(self, samples: Samples, *, ranked: bool) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:
         sid, time_ns, value = samples.columns()
         before = len(self._table)
         at = self._table.locate(sid)
         for row in range(before, len(self._table)):
             self._meet(row)
-        return self._table.learn(at, time_ns, value)
+        return self._table.learn(at, time_ns, value, ranked=ranked)
 
     def _meet(self, row: int) -> None:
         series = self._series(row)

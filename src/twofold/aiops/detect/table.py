@@ -83,21 +83,21 @@ class Table:
         self.rows["share"][row] = floor.share
 
     def learn(
-        self, at: npt.NDArray[np.int32], time_ns: Int64s, value: npt.NDArray[np.float64]
+        self, at: npt.NDArray[np.int32], time_ns: Int64s, value: npt.NDArray[np.float64], *, ranked: bool = True
     ) -> tuple[npt.NDArray[np.float32], Sequence[npt.NDArray[Any]]]:
         """Score every sample against its own past, then learn it.
 
         Samples of a batch are taken in the order of time; one that is older than its series' newest is late.
 
         Returns:
-            Ranks (see `stats.score`) in the order given, 0 where nothing was judged, and openings and
-            closings in the order of time.
+            Ranks (see `stats.score`) in the order given, 0 where nothing was judged, none unless `ranked`
+            (they cost a third); and openings and closings in the order of time.
         """
         order = None
         if len(time_ns) > 1 and not (time_ns[1:] >= time_ns[:-1]).all():
             order = np.argsort(time_ns, kind="stable")
             at, time_ns, value = at[order], time_ns[order], value[order]
-        scores = np.zeros(len(at), np.float32)
+        scores = np.zeros(len(at) if ranked else 0, np.float32)
         events: list[npt.NDArray[Any]] = []
         done = 0
         while done < len(at):
@@ -106,7 +106,7 @@ class Table:
                 self.rows, at, time_ns, value, self._params, done, scores, buffer, self._outcomes
             )
             events.extend(buffer[:written])
-        if order is not None:
+        if order is not None and ranked:
             back = np.empty_like(scores)
             back[order] = scores
             scores = back
