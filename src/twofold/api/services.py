@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from twofold.errors import NotFound, Unavailable
 from twofold.records.access import Setting
-from twofold.records.model import Release, ReleaseStage
+from twofold.records.model import ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, StepState
 from twofold.records.series import Series
 from twofold.store.catalog import Catalog
@@ -76,6 +76,12 @@ class ModelsPort(Protocol):
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
         """Put the version that was live before back. Raises `Conflict` when there is none."""
+        ...
+
+    def configure(
+        self, model: str, settings: Mapping[str, Any], *, description: str, actor: str, tenant: str
+    ) -> ModelVersion:
+        """A version of one of our own detectors: the live settings with these changed. Raises `InputError`."""
         ...
 
     def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
+from twofold.joints.contest import must_win
+from twofold.joints.detectors import configure
 from twofold.joints.remedies import request_training
 from twofold.mlops.release.releases import Releases
-from twofold.records.model import Project, Release, ReleaseStage
+from twofold.records.model import ModelKind, ModelVersion, Project, Release, ReleaseStage
+from twofold.store.blobs import Blobs
 from twofold.store.ledger import Ledger
 
 
 class ModelProcess:
     """See `api.services.ModelsPort`."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, blobs: Blobs) -> None:
+        self._ledger, self._blobs = ledger, blobs
         self._releases = Releases(ledger)
 
     def release(
@@ -29,7 +34,10 @@ class ModelProcess:
         actor: str,
         tenant: str,
     ) -> Release:
-        """Put a version into a stage."""
+        """Put a version into a stage. A detector goes live only after it won against the one that is."""
+        found = self._ledger.get(ModelVersion, f"{model}@{version}", tenant=tenant)
+        if found.kind is ModelKind.DETECTOR and stage is ReleaseStage.LIVE:
+            must_win(self._ledger, model, version, tenant=tenant)
         return self._releases.release(
             model, version, stage, approver=actor, reason=reason, weight=weight or 0.0, tenant=tenant
         )
@@ -38,6 +46,14 @@ class ModelProcess:
         """Put the version that was live before back."""
         live = self._releases.live(model, tenant=tenant)  # named, so that a call sent twice takes one version back
         return self._releases.rollback(model, version=live, approver=actor, reason=reason, tenant=tenant)
+
+    def configure(
+        self, model: str, settings: Mapping[str, Any], *, description: str, actor: str, tenant: str
+    ) -> ModelVersion:
+        """Register other settings of one of our own detectors as its next version."""
+        return configure(
+            self._ledger, self._blobs, model, settings, description=description, owner=actor, tenant=tenant
+        )
 
     def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:
         """Ask the worker for a run; its id is the workflow's."""

@@ -124,7 +124,7 @@ class Server:
             history=self.stores.history,
             catalog=self.stores.catalog,
             responder=self.responder,
-            models=ModelProcess(self.stores.ledger),
+            models=ModelProcess(self.stores.ledger, self.stores.blobs),
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
             bands=Bands(self.stores.history, lambda: self.released.panel().config),

@@ -25,16 +25,20 @@ from twofold.flow.outgoing import Outgoing
 from twofold.flow.watch import Follower, Watch
 from twofold.flow.workflow import Workflows
 from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
+from twofold.joints import backtests
+from twofold.joints.backtests import Backtests
 from twofold.joints.labels import snapshot_verdicts
 from twofold.mlops import pipeline
 from twofold.mlops.registry.projection import Projection
 from twofold.mlops.registry.tracking import MlflowTracking
 from twofold.mlops.release.canaries import Canaries
+from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
 from twofold.records.model import Run, RunState
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.blobs.files import FileBlobs
+from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
 from twofold.store.history.delta import DeltaHistory
 from twofold.store.ledger import Change, Ledger
@@ -70,9 +74,19 @@ class Worker:
         self.notices = Notices(channels, outgoing, base_url=base_url, config=config.respond.notices)
         tracking = MlflowTracking.on_disk(home)
         training = pipeline.Pipeline(self.ledger, self.blobs, history=self.history, tracking=tracking)
+        self.catalog = FileCatalog(home / "catalog")
+        replays = Backtests(
+            self.ledger,
+            self.blobs,
+            self.history,
+            self.catalog,
+            correlate=config.correlate,
+            lateness_s=config.lateness_s,
+        )
         self.workflows.register(execute.NAME, executor.run)
         self.workflows.register(notices.NAME, self.notices.run)
         self.workflows.register(pipeline.NAME, training.run)
+        self.workflows.register(backtests.NAME, replays.run)
         for folder in config.models.projects:
             _, wrong = pipeline.register_projects(self.ledger, folder)
             for reason in wrong:
@@ -90,6 +104,8 @@ class Worker:
                 self._execution(self.ledger.get(Execution, change.id, tenant=change.tenant))
             elif change.table == "runs":
                 self._run(self.ledger.get(Run, change.id, tenant=change.tenant))
+            elif change.table == "backtests":
+                self._backtest(self.ledger.get(Backtest, change.id, tenant=change.tenant))
             elif change.table == "incidents":
                 self._incident(self.ledger.get(Incident, change.id, tenant=change.tenant))
         for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
@@ -136,6 +152,12 @@ class Worker:
             if run.seed:
                 arguments["seed"] = run.seed
             self.workflows.start(pipeline.NAME, run.id, arguments)
+
+    def _backtest(self, backtest: Backtest) -> None:
+        if backtest.state is BacktestState.REQUESTED:
+            self.catalog.refresh()
+            arguments = {"backtest": backtest.id, "tenant": backtest.tenant}
+            self.workflows.start(backtests.NAME, backtest.id, arguments)
 
     def _incident(self, incident: Incident) -> None:
         try:

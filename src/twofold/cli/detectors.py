@@ -1,19 +1,38 @@
-"""`twofold detectors`: our own detectors are models, released through the same ledger."""
+"""`twofold detectors`: our own detectors are models; what a version would have paged is asked before it is released."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
 import typer
 
-from twofold.cli.client import connect
-from twofold.cli.output import Format, Output, show, table
+from twofold.cli import models
+from twofold.cli.client import Api, connect
+from twofold.cli.output import Exit, Format, Output, ago, fail, show, table
 
-app = typer.Typer(help="Detectors: versions and releases.", no_args_is_help=True)
+app = typer.Typer(help="Detectors: versions, backtests and releases.", no_args_is_help=True)
+
+_UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_SAME_S: Final = 60.0
+_OURS: Final = ("detector", "ranker")
+
+Model = Annotated[str, typer.Argument(help="panel (series) or causes (ranking)")]
+Since = Annotated[str, typer.Option(help="How far back the period begins: 30m, 6h, 7d, 2w.")]
+Until = Annotated[str, typer.Option(help="How far back it ends; now by default.")]
+WarmUp = Annotated[str, typer.Option(help="Telemetry before the period that is only learnt from.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="JSON list of {name, start, end, entities?, noise?}; without it verdicts are the labels."),
+]
 
 
 @app.command("list")
 def list_(output: Output = Format.TABLE) -> None:
     """Every detector and which version is live."""
-    found = [m for m in connect().get("/api/v1/models")["items"] if m["kind"] in ("detector", "ranker")]
+    found = [m for m in connect().get("/api/v1/models")["items"] if m["kind"] in _OURS]
     if output is Format.JSON:
         show({"items": found})
         return
@@ -21,4 +40,230 @@ def list_(output: Output = Format.TABLE) -> None:
         ("detector", "kind", "live", "versions"),
         ((m["model"], m["kind"], m["live_version"] or "-", m["versions"]) for m in found),
         empty="No detector is registered.",
+    )
+
+
+@app.command("show")
+def show_(model: Model = "panel", output: Output = Format.TABLE) -> None:
+    """Versions, releases, and what backtests said."""
+    models.show_(model, output)
+    if output is Format.TABLE:
+        _list_backtests(connect().get("/api/v1/backtests", model=model)["items"])
+
+
+@app.command()
+def new(
+    model: Model,
+    change: Annotated[list[str], typer.Option("--set", help="name=value, of the live settings; may be repeated")],
+    description: Annotated[str, typer.Option(help="One sentence.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Register the live settings with some changed as the next version."""
+    settings = {}
+    for one in change:
+        name, equals, value = one.partition("=")
+        if not equals:
+            fail(f"--set {one!r} is not name=value", Exit.USAGE)
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    made = connect().post(f"/api/v1/detectors/{model}/versions", {"settings": settings, "description": description})
+    if output is Format.JSON:
+        show(made)
+    else:
+        typer.echo(f"{made['id']}: {'; '.join(gate['text'] for gate in made['gates'])}")
+
+
+@app.command()
+def backtest(
+    model: Model = "panel",
+    version: Annotated[str, typer.Argument(help="The live one by default.")] = "",
+    since: Since = "7d",
+    until: Until = "0m",
+    warm_up: WarmUp = "1h",
+    labels: Labels = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Replay history: what would have paged, what would have been missed, how late, how noisy, at what cost."""
+    api = connect()
+    (done,) = _run(api, [_ask(api, model, version, _period(since, until, warm_up, labels))])
+    if output is Format.JSON:
+        show(done)
+        return
+    _report(done)
+
+
+@app.command()
+def compare(
+    model: Model,
+    version: str,
+    against: Annotated[str, typer.Option(help="The live version by default.")] = "",
+    since: Since = "7d",
+    until: Until = "0m",
+    warm_up: WarmUp = "1h",
+    labels: Labels = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Replay two versions over the same history, side by side: the evidence that a release needs."""
+    api, period = connect(), _period(since, until, warm_up, labels)
+    first, second = _run(api, [_ask(api, model, each, period) for each in (version, against)])
+    if output is Format.JSON:
+        show({"candidate": first, "champion": second})
+        return
+    rows = list(_rows(first["figures"]))
+    table(
+        ("", f"{model}@{first['version']}", f"{model}@{second['version']}"),
+        ((name, value, other) for (name, value), (_, other) in zip(rows, _rows(second["figures"]), strict=True)),
+        empty="",
+    )
+    _only(first, second)
+    _only(second, first)
+
+
+@app.command()
+def release(
+    model: Model,
+    version: str,
+    reason: Annotated[str, typer.Option(help="One sentence.")],
+    stage: Annotated[str, typer.Option(help="shadow, live or retired")] = "live",
+) -> None:
+    """Release a version. To go live it must have won a comparison with the one that is."""
+    models.release(model, version, stage, reason)
+
+
+@app.command()
+def rollback(model: Model, reason: Annotated[str, typer.Option(help="One sentence.")]) -> None:
+    """Put the version that was live before back."""
+    models.rollback(model, reason)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text[:-1]) * _UNITS[text[-1:]]
+    except (ValueError, KeyError):
+        fail(f"{text!r} is no duration; write 30m, 6h, 7d or 2w", Exit.USAGE)
+
+
+def _period(since: str, until: str, warm_up: str, labels: Path | None) -> dict[str, Any]:
+    now = datetime.now(UTC).replace(microsecond=0)
+    known = []
+    if labels is not None:
+        try:
+            known = json.loads(labels.read_text())
+        except (OSError, ValueError) as error:
+            fail(f"{labels} cannot be read: {error}", Exit.USAGE)
+    return {
+        "start": (now - timedelta(seconds=_seconds(since))).isoformat(),
+        "end": (now - timedelta(seconds=_seconds(until))).isoformat(),
+        "warm_up_s": _seconds(warm_up),
+        "labels": known,
+    }
+
+
+def _ask(api: Api, model: str, version: str, period: dict[str, Any]) -> str:
+    return str(api.post("/api/v1/backtests", {"model": model, "version": version, **period})["id"])
+
+
+def _run(api: Api, ids: list[str]) -> list[dict[str, Any]]:
+    """Wait for the ends, showing how far they are."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    done: dict[str, dict[str, Any]] = {}
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
+        tasks = {one: progress.add_task("replaying history", total=1.0) for one in ids}
+        while len(done) < len(ids):
+            for one in ids:
+                found = api.get(f"/api/v1/backtests/{one}")
+                title = f"{found['model']}@{found['version']}"
+                progress.update(tasks[one], completed=found["done"], description=title)
+                if found["state"] == "failed":
+                    fail(f"{title}: {found['error']}")
+                if found["state"] == "done":
+                    done[one] = found
+            time.sleep(0.3)
+    return [done[one] for one in ids]
+
+
+def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    delay = figures["median_delay_s"]
+    per_s = figures["points"] / max(figures["seconds"], 1e-9)
+    return [
+        ("would have paged", f"{figures['pages']} times, {figures['pages_per_week']:g} a week"),
+        ("labelled incidents found", f"{figures['found']} of {figures['labels']}"),
+        ("their cause named first", str(figures["first"])),
+        ("median delay", "-" if delay is None else f"{delay:g} s"),
+        ("false pages", str(figures["noise"])),
+        ("repeated pages", str(figures["repeats"])),
+        ("alerts, findings", f"{figures['alerts']}, {figures['findings']}"),
+        ("cost of a day", f"{figures['cpu_s_per_day']:g} CPU seconds"),
+        ("replayed", f"{figures['points']:,} points of {figures['series']:,} series, {per_s / 1e6:.2f} M/s"),
+    ]
+
+
+def _report(done: dict[str, Any]) -> None:
+    table((f"{done['model']}@{done['version']}", f"{done['start']} to {done['end']}"), _rows(done["figures"]), empty="")
+    table(
+        ("detected", "severity", "incident", "first suspect", "label"),
+        (
+            (
+                p["detected"],
+                p["severity"],
+                p["title"],
+                p["suspect"] or "-",
+                ("noise: " if p["noise"] else "") + p["label"],
+            )
+            for p in done["pages"]
+        ),
+        empty="Nothing would have paged.",
+    )
+    if done["missed"]:
+        table(
+            ("missed", "began", "cause"),
+            ((m["name"], m["start"], ", ".join(m["entities"]) or "-") for m in done["missed"]),
+            empty="",
+        )
+
+
+def _only(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Pages of one that have none of the other within a minute."""
+    times = [datetime.fromisoformat(page["detected"]) for page in other["pages"]]
+    alone = [
+        page
+        for page in one["pages"]
+        if all(abs((datetime.fromisoformat(page["detected"]) - moment).total_seconds()) > _SAME_S for moment in times)
+    ]
+    if alone:
+        table(
+            (f"only {one['model']}@{one['version']}", "incident", "first suspect"),
+            ((page["detected"], page["title"], page["suspect"] or "-") for page in alone),
+            empty="",
+        )
+
+
+def _list_backtests(items: list[dict[str, Any]]) -> None:
+    table(
+        ("backtest", "version", "when", "state", "pages", "found", "false"),
+        (
+            (
+                one["id"][:8],
+                one["version"],
+                ago(one["created"]) + " ago",
+                one["state"],
+                one["figures"]["pages"] if one["figures"] else "-",
+                f"{one['figures']['found']} of {one['figures']['labels']}" if one["figures"] else "-",
+                one["figures"]["noise"] if one["figures"] else "-",
+            )
+            for one in items
+        ),
+        empty="No backtest yet. `twofold detectors backtest` makes one.",
     )

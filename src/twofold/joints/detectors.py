@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.diagnose.config import DiagnoseConfig
-from twofold.errors import Conflict
+from twofold.errors import ConfigError, Conflict, InputError
 from twofold.joints.probation import judge_causes, judge_panel
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
@@ -127,3 +127,38 @@ class Released:
                 )
         except Conflict as error:
             log.warning("%s is registered but not released: %s", version.id, error)
+
+
+def configure(
+    ledger: Ledger,
+    blobs: Blobs,
+    model: str,
+    settings: Mapping[str, Any],
+    *,
+    description: str,
+    owner: str,
+    tenant: str,
+) -> ModelVersion:
+    """Register the live settings with some changed as the model's next version; its probation is its gates.
+
+    The same settings again give the version that they already have.
+
+    Raises:
+        InputError: No such detector, no such setting, or a value that it does not take.
+    """
+    parts: dict[str, _Part[Any]] = {PANEL: _PANEL, CAUSES: _CAUSES}
+    part = parts.get(model)
+    if part is None:
+        raise InputError(f"{model!r} is none of our own; there are {PANEL} and {CAUSES}", model=model)
+    registry, number = Registry(ledger, blobs), Releases(ledger).live(model, tenant=tenant)
+    base = registry.config(registry.version(model, number, tenant=tenant)) if number else to_json(part.config())
+    if unknown := sorted(settings.keys() - base.keys()):
+        raise InputError(f"{model} has no setting {', '.join(unknown)}; it has {', '.join(sorted(base))}")
+    try:
+        config = from_json(part.config, base | dict(settings))
+    except ConfigError as error:
+        raise InputError(error.message) from error
+    candidate = registry.config_candidate(
+        model, part.kind, to_json(config), owner=owner, description=description or part.description
+    )
+    return registry.register(replace(candidate, tenant=tenant), part.judge(config))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from twofold.errors import InputError
 from twofold.records.access import Audit, Setting, Token, User
 from twofold.records.alert import Alert
+from twofold.records.backtest import Backtest
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
@@ -156,6 +157,7 @@ SPECS: Final = (
     Spec(kind=User, name="users", keys=("name", "role", "disabled"), time="created"),
     Spec(kind=Token, name="tokens", keys=("user", "kind", "sha256", "revoked"), time="created"),
     Spec(kind=Audit, name="audit", keys=("seq", "actor", "action", "target"), time="time", append_only=True),
+    Spec(kind=Backtest, name="backtests", keys=("model", "version", "state", "requester"), time="created"),
     Spec(kind=Setting, name="settings", time="changed"),
 )
 

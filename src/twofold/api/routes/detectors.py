@@ -1,0 +1,83 @@
+"""Our own detectors as models: other settings as a version, and backtests of what would have paged."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from twofold.api.drift import live_version
+from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
+from twofold.api.rules import needs
+from twofold.api.views.detectors import NewBacktest, NewDetector
+from twofold.api.views.page import Page
+from twofold.errors import InputError
+from twofold.records.access import Permission
+from twofold.records.backtest import Backtest, BacktestState, Label
+from twofold.records.model import ModelVersion, Release
+
+routes = router("detectors")
+
+
+@routes.post(
+    "/detectors/{model}/versions",
+    operation_id="configure_detector",
+    status_code=201,
+    openapi_extra=needs(Permission.RELEASE, "settings", "description"),
+)
+def configure_detector(model: str, body: NewDetector, caller: Caller, services: Svc) -> ModelVersion:
+    """Register other settings as the detector's next version; the same settings again give the same version."""
+    return services.models.configure(
+        model, body.settings, description=body.description, actor=caller.name, tenant=caller.tenant
+    )
+
+
+@routes.post(
+    "/backtests",
+    operation_id="request_backtest",
+    status_code=202,
+    openapi_extra=needs(Permission.TRAIN, "model", "version", "start", "end"),
+)
+def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backtest:
+    """Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`."""
+    if body.end <= body.start:
+        raise InputError(f"the period ends at {body.end}, which is not after its start {body.start}")
+    version = body.version
+    if not version:
+        releases = services.ledger.find(Release, tenant=caller.tenant, where={"model": body.model}, limit=1000)
+        version = live_version(releases)
+    services.ledger.get(ModelVersion, f"{body.model}@{version}", tenant=caller.tenant)
+    asked = Backtest(
+        id=uuid.uuid4().hex,
+        model=body.model,
+        version=version,
+        start=body.start,
+        end=body.end,
+        warm_up_s=body.warm_up_s,
+        requester=caller.name,
+        created=datetime.now(UTC),
+        labels=tuple(Label(**label.model_dump()) for label in body.labels),
+        tenant=caller.tenant,
+    )
+    services.ledger.put(asked)
+    return asked
+
+
+@routes.get("/backtests", operation_id="list_backtests", openapi_extra=needs(Permission.READ))
+def list_backtests(
+    caller: Caller,
+    services: Svc,
+    model: Filter = "",
+    version: Filter = "",
+    state: BacktestState | None = None,
+    limit: Limit = 50,
+    after: After = "",
+) -> Page[Backtest]:
+    """Newest first."""
+    conditions = where(model=model, version=version, state=state)
+    return page(services.ledger, Backtest, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
+
+
+@routes.get("/backtests/{backtest}", operation_id="get_backtest", openapi_extra=needs(Permission.READ))
+def get_backtest(backtest: str, caller: Caller, services: Svc) -> Backtest:
+    """One backtest, with its progress or its result."""
+    return services.ledger.get(Backtest, backtest, tenant=caller.tenant)
