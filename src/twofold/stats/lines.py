@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from twofold.stats.jit import part
+from twofold.stats.jit import lean_part
 from twofold.stats.words import (
     BACKSLASH,
     BASIS,
@@ -27,6 +27,7 @@ from twofold.stats.words import (
     HEX,
     HIGH,
     NEWLINE,
+    PLAIN,
     PRIME,
     QUOTE,
     REPLACED,
@@ -102,7 +103,7 @@ def scratch() -> Scratch:
     )
 
 
-@part
+@lean_part
 def slot_of(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
     """Where a key stands in an open-addressing table, or would; 0 is an empty place."""
     mask = len(keys) - 1
@@ -112,7 +113,7 @@ def slot_of(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
     return slot
 
 
-@part
+@lean_part
 def parse(data: Bytes, low: int, high: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
     """Read the line data[low:high] into words; gives their number. Looks at the first `MOST_BYTES` bytes only.
 
@@ -147,7 +148,7 @@ def parse(data: Bytes, low: int, high: int, lexicon: Lexicon, room: Scratch) -> 
     return int(state[WORDS])
 
 
-@part
+@lean_part
 def _is_object(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # pragma: no cover - compiled
     """Whether a JSON object begins here."""
     if at >= stop or data[at] != BRACE:
@@ -156,7 +157,7 @@ def _is_object(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # pragm
     return look < stop and (data[look] == QUOTE or data[look] == UNBRACE)
 
 
-@part
+@lean_part
 def _space(data: Bytes, at: int, stop: int, kinds: Int32s, state: Int64s) -> int:  # pragma: no cover - compiled
     """White space; at the end of the first line, where to read on, or -1."""
     if kinds[data[at]] & NEWLINE and state[WORDS] > 0 and not state[JSON]:
@@ -170,7 +171,7 @@ def _space(data: Bytes, at: int, stop: int, kinds: Int32s, state: Int64s) -> int
     return at + 1
 
 
-@part
+@lean_part
 def _link(state: Int64s, byte: int) -> None:  # pragma: no cover - compiled
     """A separator joins the chain."""
     if state[SPACED]:
@@ -182,7 +183,7 @@ def _link(state: Int64s, byte: int) -> None:  # pragma: no cover - compiled
     state[PREVIOUS] = byte
 
 
-@part
+@lean_part
 def _separator(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
     """A separator, a quoted value or an empty one; gives where to read on."""
     state, byte = room.state, data[at]
@@ -209,31 +210,32 @@ def _separator(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch)
     return at + 1
 
 
-@part
+@lean_part
 def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
     """One word; gives where it ends."""
     kinds, state = lexicon.kinds, room.state
     first, head = at, kinds[data[at]]
     together = grouped(data, at, stop, kinds) if head & (DIGIT | HEX) else at
-    flags, digits, tail, slashes, found = 0, 0, 0, 0, BASIS
-    while at < stop and (at < together or not ends_word(data, at, first, stop, kinds, head)):
+    flags, digits, last_digit, slashes, found = 0, 0, at, 0, BASIS
+    while at < stop:
         byte = data[at]
         kind = kinds[byte]
+        if not kind & PLAIN:
+            if at >= together and ends_word(data, at, first, stop, kinds, head):
+                break
+            if kind & (CONTROL | HIGH):
+                state[CONTROLS] += _control(data, at, stop, kind)
+            slashes += kind & SLASH != 0
+        elif kind & DIGIT:
+            digits += 1
+            last_digit = at
         flags |= kind
         found = (found ^ byte) * PRIME
-        tail += 1
-        if kind & DIGIT:
-            digits += 1
-            tail = 0
-        elif kind & SLASH:
-            slashes += 1
-        elif kind & (CONTROL | HIGH):
-            state[CONTROLS] += _control(data, at, stop, kind)
         at += 1
     found = symbol_of(found)
     state[LITERAL] = (state[LITERAL] ^ found) * PRIME
     state[LAST] = found
-    value = together > first or holds_value(flags, head, at - first, digits, tail, slashes)
+    value = together > first or holds_value(flags, head, at - first, digits, at - last_digit - 1, slashes)
     if not value and state[PREVIOUS] == EQUALS:
         value = lexicon.spoken[slot_of(lexicon.spoken, state[KEY])] == 0
     if not value and at - first <= _LONGEST_ALWAYS:
@@ -242,7 +244,7 @@ def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> i
     return at
 
 
-@part
+@lean_part
 def _control(data: Bytes, at: int, stop: int, kind: int) -> int:  # pragma: no cover - compiled
     """Bytes here that are no text."""
     if kind & CONTROL:
@@ -252,7 +254,7 @@ def _control(data: Bytes, at: int, stop: int, kind: int) -> int:  # pragma: no c
     return 0
 
 
-@part
+@lean_part
 def _take(room: Scratch, value: int, first: int, past: int) -> None:  # pragma: no cover - compiled
     """One more word, unless it is a value right behind another."""
     state = room.state

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twofold.stats.jit import kernel, part
+from twofold.stats.jit import lean_kernel, lean_part
 from twofold.stats.lines import CHAIN, HOLE, LITERAL, UNSEEN, WILD, Lexicon, Scratch, parse, slot_of
 from twofold.stats.words import Bools, Bytes, Int32s, Int64s, placed, text_symbol
 
@@ -46,7 +46,7 @@ class Tally(NamedTuple):
     literal: Int64s
 
 
-@part
+@lean_part
 def shape_hash(words: int, chain: int, symbol: Int64s, known: Known) -> int:  # pragma: no cover - compiled
     """The hash under which a line is known, given the words that are constants of some template."""
     total = chain
@@ -60,7 +60,7 @@ def shape_hash(words: int, chain: int, symbol: Int64s, known: Known) -> int:  # 
     return total if total != 0 else 1
 
 
-@kernel
+@lean_kernel
 def scan(
     data: Bytes,
     offsets: Int64s,
@@ -115,25 +115,25 @@ def scan(
     return lines
 
 
-@kernel
+@lean_kernel
 def dissect(data: Bytes, low: int, high: int, lexicon: Lexicon, room: Scratch) -> int:  # pragma: no cover - compiled
     """Read one line into `room`; gives the number of its words."""
     return parse(data, low, high, lexicon, room)
 
 
-@kernel
+@lean_kernel
 def hash_of(words: int, chain: int, symbol: Int64s, known: Known) -> int:  # pragma: no cover - compiled
     """Shape hash of a row of symbols."""
     return shape_hash(words, chain, symbol, known)
 
 
-@kernel
+@lean_kernel
 def word_symbol(data: Bytes) -> int:  # pragma: no cover - compiled
     """Symbol of a word's text."""
     return text_symbol(data, 0, len(data))
 
 
-@kernel
+@lean_kernel
 def put(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
     """Slot of a key, which is entered when it is not there. The table must have room."""
     slot = slot_of(keys, key)
@@ -141,14 +141,14 @@ def put(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
     return slot
 
 
-@kernel
+@lean_kernel
 def find(keys: Int64s, key: int) -> int:  # pragma: no cover - compiled
     """Slot of a key, or -1."""
     slot = slot_of(keys, key)
     return slot if keys[slot] == key else -1
 
 
-@kernel
+@lean_kernel
 def near(matrix: Int64s, rows: int, symbol: Int64s, place: Int32s) -> int:  # pragma: no cover - compiled
     """Compare a line with the templates of its structure.
 
@@ -180,7 +180,7 @@ def near(matrix: Int64s, rows: int, symbol: Int64s, place: Int32s) -> int:  # pr
     return best
 
 
-@kernel
+@lean_kernel
 def refill(known: Known, oldest: int, keep: Bools, into: Known) -> int:  # pragma: no cover - compiled
     """Enter shapes used at `oldest` or later, of rows that are kept, into empty tables; gives how many."""
     count = 0

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from twofold.stats.jit import part
+from twofold.stats.jit import lean_part
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
@@ -19,6 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 SPACE, SEPARATOR, DIGIT, HEX, LETTER, SLASH, OTHER, HIGH, CONTROL, UPPER, AT, NEWLINE = (1 << n for n in range(12))
 WORD: Final = DIGIT | HEX | LETTER | SLASH | OTHER | HIGH | CONTROL | UPPER | AT
+PLAIN: Final = DIGIT | HEX | LETTER | UPPER
 NAME: Final = WORD & ~OTHER
 SEPARATORS: Final = b",:;=()[]{}\"'|"
 
@@ -61,7 +62,7 @@ def byte_kinds() -> Int32s:
     return kinds
 
 
-@part
+@lean_part
 def mixed(value: int) -> int:  # pragma: no cover - compiled
     """A well spread 64-bit number of another."""
     value = (value ^ (value >> 31)) * _MIX
@@ -69,20 +70,20 @@ def mixed(value: int) -> int:  # pragma: no cover - compiled
     return value ^ (value >> 32)
 
 
-@part
+@lean_part
 def placed(symbol: int, place: int) -> int:  # pragma: no cover - compiled
     """What a word adds to the hash of its shape."""
     return mixed(symbol + (place + 1) * _STEP)
 
 
-@part
+@lean_part
 def symbol_of(chain: int) -> int:  # pragma: no cover - compiled
     """Symbol of a word from the chain over its bytes."""
     found = mixed(chain)
     return found + FIRST_WORD if 0 <= found < FIRST_WORD else found
 
 
-@part
+@lean_part
 def text_symbol(data: Bytes, low: int, high: int) -> int:  # pragma: no cover - compiled
     """Symbol of the bytes [low, high)."""
     found = BASIS
@@ -91,7 +92,7 @@ def text_symbol(data: Bytes, low: int, high: int) -> int:  # pragma: no cover - 
     return symbol_of(found)
 
 
-@part
+@lean_part
 def dots(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compiled
     """How many dots stand here in a row."""
     past = at
@@ -100,7 +101,7 @@ def dots(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compiled
     return past - at
 
 
-@part
+@lean_part
 def spaces(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma: no cover - compiled
     """Where the white space that begins here ends."""
     while at < stop and kinds[data[at]] & SPACE:
@@ -108,7 +109,7 @@ def spaces(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma: no
     return at
 
 
-@part
+@lean_part
 def escape(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compiled
     """Where the ANSI code that begins here ends."""
     at += 1
@@ -120,7 +121,7 @@ def escape(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compil
     return at
 
 
-@part
+@lean_part
 def closing(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compiled
     """The quote that ends the quoted text that begins here, or `stop`."""
     at += 1
@@ -129,7 +130,7 @@ def closing(data: Bytes, at: int, stop: int) -> int:  # pragma: no cover - compi
     return min(at, stop)
 
 
-@part
+@lean_part
 def last_line(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma: no cover - compiled
     """Where the last line of a message of many begins; -1 when it is indented, as a frame of a stack is."""
     left = stop
@@ -138,7 +139,7 @@ def last_line(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma:
     return left if at < left < stop and not kinds[data[left]] & SPACE else -1
 
 
-@part
+@lean_part
 def grouped(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma: no cover - compiled
     """End of hexadecimal groups joined by colons (times, MAC and IPv6 addresses) that begin here, or `at`."""
     groups, size, past = 0, 0, at
@@ -161,13 +162,13 @@ def grouped(data: Bytes, at: int, stop: int, kinds: Int32s) -> int:  # pragma: n
     return past if groups > 1 and whole and (digits or (pairs and size == _PAIR)) else at
 
 
-@part
+@lean_part
 def _in_group(byte: int, kinds: Int32s) -> bool:  # pragma: no cover - compiled
     """Whether a group of hexadecimal digits goes on after its colon."""
     return bool(kinds[byte] & (DIGIT | HEX)) or byte == COLON
 
 
-@part
+@lean_part
 def _in_address(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # pragma: no cover - compiled
     """Whether a separator here is part of a path or an address: one of = : ; , with a word behind it."""
     byte = data[at]
@@ -176,7 +177,7 @@ def _in_address(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # prag
     return at + 1 < stop and bool(kinds[data[at + 1]] & WORD)
 
 
-@part
+@lean_part
 def ends_word(
     data: Bytes, at: int, first: int, stop: int, kinds: Int32s, head: int
 ) -> bool:  # pragma: no cover - compiled
@@ -187,7 +188,7 @@ def ends_word(
     return byte == ESCAPE or (byte == DOT and at > first and dots(data, at, stop) >= ELLIPSIS)
 
 
-@part
+@lean_part
 def holds_value(
     flags: int, head: int, size: int, digits: int, tail: int, slashes: int
 ) -> bool:  # pragma: no cover - compiled
@@ -214,7 +215,7 @@ def holds_value(
     return size >= _HEX_LETTERS and not flags & ~(HEX | UPPER)
 
 
-@part
+@lean_part
 def empty_value(data: Bytes, at: int, stop: int, kinds: Int32s, previous: int) -> bool:  # pragma: no cover - compiled
     """Whether an empty value follows the separator here: ` ()`, `=[]`, or `=` before the next `key=`."""
     byte = data[at]
@@ -234,7 +235,7 @@ def empty_value(data: Bytes, at: int, stop: int, kinds: Int32s, previous: int) -
     return first < look < stop and data[look] == EQUALS
 
 
-@part
+@lean_part
 def _empty_pair(left: int, right: int) -> bool:  # pragma: no cover - compiled
     """Brackets around nothing."""
     return (
