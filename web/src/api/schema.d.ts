@@ -64,6 +64,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Backtests
+         * @description Newest first.
+         */
+        get: operations["list_backtests"];
+        put?: never;
+        /**
+         * Request Backtest
+         * @description Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`.
+         */
+        post: operations["request_backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backtests/{backtest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Backtest
+         * @description One backtest, with its progress or its result.
+         */
+        get: operations["get_backtest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -123,6 +167,26 @@ export interface paths {
          * @description Switch it off.
          */
         delete: operations["mend_fault"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors/{model}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Configure Detector
+         * @description Register other settings as the detector's next version; the same settings again give the same version.
+         */
+        post: operations["configure_detector"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1007,6 +1071,37 @@ export interface components {
             time: string;
         };
         /**
+         * Backtest
+         * @description One replay of a detector version over a period: what would have paged, what would have been missed.
+         */
+        Backtest: {
+            /** Format: date-time */
+            created: string;
+            done: number;
+            /** Format: date-time */
+            end: string;
+            error: string;
+            figures: components["schemas"]["Figures"] | null;
+            id: string;
+            labels: components["schemas"]["Label"][];
+            missed: components["schemas"]["Missed"][];
+            model: string;
+            pages: components["schemas"]["Page"][];
+            requester: string;
+            /** Format: date-time */
+            start: string;
+            state: components["schemas"]["BacktestState"];
+            tenant: string;
+            version: string;
+            warm_up_s: number;
+        };
+        /**
+         * BacktestState
+         * @description Life of a backtest.
+         * @enum {string}
+         */
+        BacktestState: "requested" | "running" | "done" | "failed";
+        /**
          * Band
          * @description Expected low and high at each time; null where no detector said.
          */
@@ -1282,6 +1377,27 @@ export interface components {
             name: string;
         };
         /**
+         * Figures
+         * @description A backtest in numbers.
+         */
+        Figures: {
+            alerts: number;
+            cpu_s: number;
+            cpu_s_per_day: number;
+            findings: number;
+            first: number;
+            found: number;
+            labels: number;
+            median_delay_s: number | null;
+            noise: number;
+            pages: number;
+            pages_per_week: number;
+            points: number;
+            repeats: number;
+            seconds: number;
+            series: number;
+        };
+        /**
          * Finding
          * @description A detector's claim.
          */
@@ -1400,6 +1516,19 @@ export interface components {
             engaged: boolean;
         };
         /**
+         * Label
+         * @description Something known of a period.
+         */
+        Label: {
+            /** Format: date-time */
+            end: string;
+            entities: string[];
+            name: string;
+            noise: boolean;
+            /** Format: date-time */
+            start: string;
+        };
+        /**
          * Live
          * @description The process answers.
          */
@@ -1445,6 +1574,16 @@ export interface components {
             id: string;
             name: string;
             role: components["schemas"]["Role"];
+        };
+        /**
+         * Missed
+         * @description A label that no page fell into.
+         */
+        Missed: {
+            entities: string[];
+            name: string;
+            /** Format: date-time */
+            start: string;
         };
         /**
          * ModelAtRisk
@@ -1520,6 +1659,35 @@ export interface components {
             version: string;
         };
         /**
+         * NewBacktest
+         * @description Which version to replay over which period. Without `version` the live one; without labels, verdicts speak.
+         */
+        NewBacktest: {
+            /** Format: date-time */
+            end: string;
+            /** @default [] */
+            labels: components["schemas"]["NewLabel"][];
+            /** @default panel */
+            model: string;
+            /** Format: date-time */
+            start: string;
+            /** @default  */
+            version: string;
+            /** @default 3600 */
+            warm_up_s: number;
+        };
+        /**
+         * NewDetector
+         * @description The live settings with these changed.
+         */
+        NewDetector: {
+            /** @default  */
+            description: string;
+            settings: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * NewExecution
          * @description Ask for a remedy.
          */
@@ -1532,6 +1700,21 @@ export interface components {
             /** @default  */
             incident: string;
             runbook: string;
+        };
+        /**
+         * NewLabel
+         * @description Something known of the period: what was wrong, and who caused it. `noise`: not worth a page.
+         */
+        NewLabel: {
+            /** Format: date-time */
+            end: string;
+            /** @default [] */
+            entities: string[];
+            name: string;
+            /** @default false */
+            noise: boolean;
+            /** Format: date-time */
+            start: string;
         };
         /**
          * NewRelease
@@ -1596,6 +1779,24 @@ export interface components {
          * @enum {string}
          */
         Origin: "metric" | "span" | "log" | "model" | "self";
+        /**
+         * Page
+         * @description One incident that would have paged.
+         */
+        Page: {
+            alerts: number;
+            /** Format: date-time */
+            detected: string;
+            incident: string;
+            label: string;
+            noise: boolean;
+            rank: number;
+            severity: components["schemas"]["Severity"];
+            /** Format: date-time */
+            start: string;
+            suspect: string;
+            title: string;
+        };
         /** Page[Alert] */
         Page_Alert_: {
             items: components["schemas"]["Alert"][];
@@ -1604,6 +1805,11 @@ export interface components {
         /** Page[Audit] */
         Page_Audit_: {
             items: components["schemas"]["Audit"][];
+            next: string;
+        };
+        /** Page[Backtest] */
+        Page_Backtest_: {
+            items: components["schemas"]["Backtest"][];
             next: string;
         };
         /** Page[EntityView] */
@@ -2193,6 +2399,106 @@ export interface operations {
             };
         };
     };
+    list_backtests: {
+        parameters: {
+            query?: {
+                model?: string;
+                version?: string;
+                state?: components["schemas"]["BacktestState"] | null;
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Backtest_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBacktest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backtest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_changes: {
         parameters: {
             query?: {
@@ -2311,6 +2617,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Demo"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    configure_detector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDetector"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelVersion"];
                 };
             };
             /** @description RFC 9457 problem details */
