@@ -21,6 +21,7 @@ from twofold.errors import ConfigError
 from twofold.flow.outgoing import OutgoingConfig
 from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
+from twofold.store.retention import RetentionConfig
 
 PREFIX: Final = "TWOFOLD_"
 _RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI", "TWOFOLD_FAILPOINT"})
@@ -103,6 +104,7 @@ class Config:
         home: Folder for all data.
         partitions: Partitions of the journal, each with a thread of stages.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
+        retention: How long telemetry is kept.
         capture: File that every accepted request is also written to.
         source: The file that this was read from, for the worker process.
     """
@@ -118,6 +120,7 @@ class Config:
     demo: DemoConfig = field(default_factory=DemoConfig)
     partitions: int = 1
     lateness_s: float = 6.0
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     capture: Path | None = None
     source: Path | None = None
 

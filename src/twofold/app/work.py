@@ -44,6 +44,7 @@ from twofold.store.history.delta import DeltaHistory
 from twofold.store.ledger import Change, Ledger
 from twofold.store.ledger.audit import append_audit
 from twofold.store.ledger.sql import open_ledger
+from twofold.store.retention import expire
 
 log = logging.getLogger("twofold.worker")
 
@@ -61,6 +62,7 @@ class Worker:
         self.ledger = open_ledger(home / "ledger.sqlite")
         self.blobs = FileBlobs(home / "blobs")
         self.history = DeltaHistory(home / "history")
+        self.retention = config.retention
         runbooks, actions = remedies(config, self.ledger)
         self.workflows = DbosWorkflows(
             WorkflowConfig(url=f"sqlite:///{home / 'workflows.sqlite'}"), lease=home / "worker.lock"
@@ -117,11 +119,15 @@ class Worker:
         for watch in self.watches:
             watch.start()
         compact_at = time.monotonic() + _COMPACT_S
+        expire_at = time.monotonic() + _COMPACT_S
         while not stop.wait(_CANARY_S):
             _patiently("canaries", self.canaries.check)
             if time.monotonic() >= compact_at:
                 compact_at = time.monotonic() + _COMPACT_S
                 _patiently("compaction", self.history.compact)
+            if time.monotonic() >= expire_at:
+                expire_at = time.monotonic() + self.retention.every_s
+                _patiently("retention", lambda: expire(self.history, self.retention, now_ns=time.time_ns()))
         for watch in self.watches:
             watch.stop()
         self.workflows.close()

@@ -96,6 +96,14 @@ class History(Protocol):
         """Rewrite small files of past time windows sorted; returns files removed."""
         ...
 
+    def newest_ns(self) -> int:
+        """Newest event time of all rows in files, by what the files state; 0 without any."""
+        ...
+
+    def expire(self, table: Table, before_ns: int) -> int:
+        """Let files go whose rows are all older than `before_ns`, but for pinned versions; returns their rows."""
+        ...
+
     def close(self) -> None:
         """Flush and release."""
         ...

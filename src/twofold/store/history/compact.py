@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,6 +68,23 @@ class Compactor:
 
     def run(self) -> int:
         """Rewrite what is due; returns files that left the tables. 0 when another process is at it."""
+        return self._alone(lambda: sum(self._run(table, files) for table, files in self._tables.items()))
+
+    def expire(self, table: Table, before_ns: int) -> int:
+        """Take files out of a table whose rows are all older; returns rows. 0 when another process is at it."""
+        files = self._tables[table]
+
+        def out() -> int:
+            now = files.files()
+            past = now.pick(now.last_ns < before_ns)
+            if len(past):
+                files.commit([], old=past, change=True)
+                log.info("%s: %d files are past their time", table, len(past))
+            return int(past.rows.sum())
+
+        return self._alone(out)
+
+    def _alone(self, work: Callable[[], int]) -> int:
         folder = self._root / "compaction"
         make_folder(folder)
         try:
@@ -75,7 +92,7 @@ class Compactor:
         except Conflict:
             return 0
         try:
-            return sum(self._run(table, files) for table, files in self._tables.items())
+            return work()
         finally:
             lock.release()
 

@@ -317,6 +317,15 @@ class DeltaHistory:
         """See `History.compact`. Another process may append meanwhile; a second one at the same time does nothing."""
         return self._compactor.run()
 
+    def newest_ns(self) -> int:
+        """See `History.newest_ns`."""
+        found = (files.files() for files in self._tables.values())
+        return max((int(each.last_ns.max()) for each in found if len(each)), default=0)
+
+    def expire(self, table: Table, before_ns: int) -> int:
+        """See `History.expire`. 0 when another process compacts; the files leave the disk with a later compaction."""
+        return self._compactor.expire(table, before_ns)
+
     def close(self) -> None:
         """See `History.close`."""
         try:

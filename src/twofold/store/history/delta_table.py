@@ -131,9 +131,16 @@ class DeltaFiles:
         return max(newest + 1, time.time_ns())
 
     def commit(
-        self, new: Sequence[NewFile], *, old: FileSet | None = None, transactions: Mapping[str, int] | None = None
+        self,
+        new: Sequence[NewFile],
+        *,
+        old: FileSet | None = None,
+        change: bool = False,
+        transactions: Mapping[str, int] | None = None,
     ) -> None:
         """Make a version that has the new files and lacks the old ones, durably and all at once.
+
+        `change` says that rows of the old files are gone; compaction keeps them all.
 
         Raises:
             Conflict: One of these transactions stands in the table already.
@@ -144,7 +151,7 @@ class DeltaFiles:
         actions: list[AddAction | RemoveAction] = [each.action for each in new]
         if old is not None:
             actions += [
-                RemoveAction(str(path), False, now, int(size), {"tenant": str(tenant), "hour": str(hour)})
+                RemoveAction(str(path), change, now, int(size), {"tenant": str(tenant), "hour": str(hour)})
                 for path, size, tenant, hour in zip(old.paths, old.size_bytes, old.tenant, old.hour, strict=True)
             ]
         properties = CommitProperties(

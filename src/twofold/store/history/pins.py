@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,8 @@ from twofold.store.disk import make_folder, replace_file, sync_folder, translate
 from twofold.store.history import Table
 from twofold.store.history.fileset import ARRAYS, FileSet
 
+_HOLD: Final = ".hold.json"
+_HELD_S: Final = 86_400.0
 _REFERENCE: Final = re.compile(r"delta:([a-z]+)@(\d{1,18})")
 
 
@@ -53,6 +57,25 @@ class Pins:
                 kept = {name: getattr(files, name).tolist() for name in ARRAYS}
                 replace_file(path, orjson.dumps({"version": files.version, **kept}))
         return reference(table, files.version)
+
+    def hold(self, table: Table, files: FileSet) -> Path:
+        """Keep a version's files for a while, beside what others pin; the caller deletes the note that it is given.
+
+        One that a killed process left behind counts for a day.
+        """
+        limit = time.time() - _HELD_S
+        for old in self._folder.glob(f"{table}@*{_HOLD}"):
+            if old.stat().st_mtime < limit:
+                old.unlink(missing_ok=True)
+        note = self._folder / f"{table}@{files.version}.{secrets.token_hex(4)}{_HOLD}"
+        with translated(f"hold version {files.version} of {table}"):
+            make_folder(self._folder)
+            replace_file(note, orjson.dumps({"version": files.version, "paths": files.paths.tolist()}))
+        return note
+
+    def notes(self) -> list[Path]:
+        """The file of each pinned version."""
+        return sorted(path for path in self._folder.glob("*@*.json") if not path.name.endswith(_HOLD))
 
     def get(self, table: Table, version: int) -> FileSet:
         """The pinned version's files. Raises `NotFound`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,21 @@ def next_frame(fd: int, damaged: int, stop: int) -> int:
             hit = data.find(MAGIC, hit + 1)
         at += max(1, len(data) - len(MAGIC) + 1)
     return stop
+
+
+def damages(path: Path) -> Iterator[tuple[int, int, bool]]:
+    """Start and end of every stretch of a segment without an intact frame, and whether it is the tail."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        at, size = 0, os.fstat(fd).st_size
+        while at < size:
+            after = _intact(fd, at, size)
+            if not after:
+                after = next_frame(fd, at, size)
+                yield at, after, after == size
+            at = after
+    finally:
+        os.close(fd)
 
 
 def keep(fd: int, start: int, stop: int, path: Path) -> None:
