@@ -52,6 +52,10 @@ class Catalog(Protocol):
         """Definitions that match every given condition."""
         ...
 
+    def metrics(self, *, tenant: str) -> Sequence[str]:
+        """Names of all metrics that have a series, in the order of registration."""
+        ...
+
     def count(self, *, tenant: str) -> int:
         """Number of series."""
         ...

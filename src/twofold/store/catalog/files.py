@@ -141,6 +141,12 @@ class FileCatalog:
         )
         return list(itertools.islice(matching, max(0, limit)))
 
+    def metrics(self, *, tenant: str) -> Sequence[str]:
+        """See `Catalog.metrics`."""
+        known = self._tenants.get(tenant)
+        with self._lock:
+            return known.metrics() if known else []
+
     def count(self, *, tenant: str) -> int:
         """See `Catalog.count`."""
         known = self._tenants.get(tenant)
@@ -199,6 +205,10 @@ class _Tenant:
         self._entities.setdefault(entity, array("q")).append(sid)
         if sid != series_id(metric, self._name, identity):
             self._moved[identity] = sid
+
+    def metrics(self) -> list[str]:
+        """All metric names."""
+        return list(self._metrics)
 
     def candidates(self, entity: str, metric: str) -> list[int]:
         """Sids to look through: the shortest list that holds every match."""

@@ -1,0 +1,163 @@
+"""Prometheus's HTTP query API over a real catalog and history: its answers, its errors, its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api_world import NOW, World, build_world
+from twofold.records.access import Role
+from twofold.records.series import SeriesKind
+from twofold.records.time import SECOND_NS, to_ns
+from twofold.store.history import Table
+
+NOW_NS = to_ns(NOW)
+NOW_S = int(NOW.timestamp())
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three counters, by 15 s over ten minutes, growing by 1, 2 and 3 a second."""
+    world = build_world(tmp_path_factory.mktemp("shop"))
+    for number, (job, code) in enumerate((("cart", "200"), ("cart", "500"), ("till", "200")), 1):
+        sid, _ = world.catalog.register(
+            "http_requests_total",
+            {"job": job, "code": code},
+            entity=f"service:{job}",
+            tenant="main",
+            unit="1",
+            kind=SeriesKind.COUNTER,
+        )
+        rows = [
+            {"sid": sid, "time_ns": NOW_NS - s * SECOND_NS, "value": float(number * (600 - s))}
+            for s in range(600, -1, -15)
+        ]
+        world.history.add(Table.SAMPLES, *rows)
+    yield world
+    world.close()
+
+
+def ask(world: World, path: str, tenant: str = "main", **parameters: Any) -> httpx.Response:
+    return world.ask("GET", f"/prometheus/api/v1/{path}", Role.VIEWER, params=parameters, tenant=tenant)
+
+
+def result(world: World, path: str, **parameters: Any) -> Any:
+    found = ask(world, path, **parameters)
+    assert found.status_code == 200, found.text
+    body = found.json()
+    assert body["status"] == "success"
+    return body["data"]
+
+
+def test_an_instant_query_gives_a_vector_with_values_as_text(shop: World) -> None:
+    found = result(shop, "query", query='http_requests_total{job="till"}', time=NOW_S)
+    metric = {"__name__": "http_requests_total", "job": "till", "code": "200"}
+    assert found == {"resultType": "vector", "result": [{"metric": metric, "value": [NOW_S, "1800"]}]}
+
+
+def test_a_range_query_gives_a_matrix_of_all_steps_that_have_a_value(shop: World) -> None:
+    found = result(
+        shop,
+        "query_range",
+        query="sum by (job) (rate(http_requests_total[1m]))",
+        start=NOW_S - 120,
+        end=NOW.isoformat(),
+        step="1m",
+    )
+    assert found["resultType"] == "matrix"
+    assert [series["metric"] for series in found["result"]] == [{"job": "cart"}, {"job": "till"}]
+    assert [[time, float(text)] for time, text in found["result"][1]["values"]] == [
+        [NOW_S - back, pytest.approx(3)] for back in (120, 60, 0)
+    ]
+
+
+def test_scalars_strings_and_range_vectors_have_types_of_their_own(shop: World) -> None:
+    assert result(shop, "query", query="1e3 / 0", time=NOW_S) == {"resultType": "scalar", "result": [NOW_S, "+Inf"]}
+    assert result(shop, "query", query='"text"', time=1.5) == {"resultType": "string", "result": [1.5, "text"]}
+    found = result(shop, "query", query='http_requests_total{job="till"}[30s]', time=NOW_S)
+    assert found["resultType"] == "matrix"
+    assert found["result"][0]["values"] == [[NOW_S - 15, "1755"], [NOW_S, "1800"]]
+
+
+def test_a_form_is_read_like_the_query_string(shop: World) -> None:
+    found = shop.ask("POST", "/prometheus/api/v1/query", Role.VIEWER, data={"query": "1", "time": "5"})
+    assert found.json() == {"status": "success", "data": {"resultType": "scalar", "result": [5, "1"]}}
+
+
+def test_names_with_dots_are_shown_and_asked_for_with_underscores(world: World) -> None:
+    sid, _ = world.catalog.register("span.rate", {"http.route": "/"}, entity="service:x", tenant="main")
+    world.history.add(Table.SAMPLES, {"sid": sid, "time_ns": NOW_NS, "value": 2.0})
+    for query in ("span_rate", '{"span.rate"}', '{__name__=~"span.*"}'):
+        (found,) = result(world, "query", query=query, time=NOW_S)["result"]
+        assert found["metric"] == {"__name__": "span_rate", "http_route": "/"}
+    assert result(world, "label/__name__/values") == ["span_rate"]
+
+
+def test_series_labels_and_values_come_from_the_catalog(shop: World) -> None:
+    found = result(shop, "series", **{"match[]": 'http_requests_total{code="500"}'})
+    assert found == [{"__name__": "http_requests_total", "code": "500", "job": "cart"}]
+    assert result(shop, "labels") == ["__name__", "code", "job"]
+    assert result(shop, "label/job/values") == ["cart", "till"]
+    assert result(shop, "label/job/values", **{"match[]": '{code="500"}'}) == ["cart"]
+    assert ask(shop, "label/job/values", limit=1).json()["warnings"] == ["results truncated due to limit 1"]
+
+
+def test_metadata_tells_type_and_unit(shop: World) -> None:
+    assert result(shop, "metadata") == {"http_requests_total": [{"type": "counter", "help": "", "unit": "1"}]}
+    assert result(shop, "metadata", metric="nothing") == {}
+
+
+def test_build_info_tells_which_prometheus_we_speak_like(world: World) -> None:
+    assert result(world, "status/buildinfo")["version"].startswith("3.")
+
+
+def test_another_tenant_sees_nothing(shop: World) -> None:
+    assert ask(shop, "query", tenant="acme", query="http_requests_total").json()["data"]["result"] == []
+    assert ask(shop, "labels", tenant="acme").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "status", "kind", "words"),
+    [
+        ("query", {}, 400, "bad_data", 'invalid parameter "query"'),
+        ("query", {"query": "rate(x)"}, 400, "bad_data", "expected type matrix"),
+        ("query", {"query": "x", "time": "noon"}, 400, "bad_data", 'invalid parameter "time"'),
+        ("query", {"query": 'x{a=~"("}'}, 400, "bad_data", "regex"),
+        ("query", {"query": 'label_replace(http_requests_total, "a", "", "b", "(")'}, 400, "bad_data", "expression"),
+        ("query", {"query": "sum(" * 99 + "x" + ")" * 99}, 400, "bad_data", "limit 64"),
+        ("query", {"query": "http_requests_total * on(job) http_requests_total"}, 422, "execution", "many-to-many"),
+        ("query", {"query": "info(x)"}, 422, "execution", "not supported"),
+        ("query_range", {"query": "x", "start": 0, "end": 99, "step": 0}, 400, "bad_data", "step"),
+        ("query_range", {"query": "x", "start": 9, "end": 1, "step": 1}, 400, "bad_data", "end timestamp"),
+        ("query_range", {"query": "x", "start": 0, "end": 11_000, "step": 1}, 400, "bad_data", "11,000 points"),
+        ("query_range", {"query": "x[1m]", "start": 0, "end": 1, "step": 1}, 400, "bad_data", "range vector"),
+        ("series", {}, 400, "bad_data", "match[]"),
+        ("labels", {"match[]": "1"}, 400, "bad_data", "selector"),
+        ("query", {"query": "http_requests_total", "timeout": "0"}, 503, "timeout", "longer than 0 s"),
+    ],
+)
+def test_errors_have_the_form_of_prometheus_and_name_the_limit(
+    shop: World, path: str, parameters: dict[str, Any], status: int, kind: str, words: str
+) -> None:
+    found = ask(shop, path, **parameters)
+    body = found.json()
+    assert (found.status_code, body["status"], body["errorType"]) == (status, "error", kind), body
+    assert words in body["error"]
+
+
+def test_what_might_not_be_meant_is_told_beside_the_answer(shop: World) -> None:
+    found = ask(shop, "query", query="quantile(2, http_requests_total)", time=NOW_S).json()
+    assert found["warnings"] == ["PromQL warning: quantile value should be between 0 and 1, got 2"]
+    assert found["data"]["result"][0]["value"] == [NOW_S, "+Inf"]
+
+
+def test_hot_and_flushed_samples_are_one(shop: World) -> None:
+    before = result(shop, "query", query="sum(count_over_time(http_requests_total[20m]))", time=NOW_S)
+    shop.history.flush()
+    later = (NOW + timedelta(seconds=1)).isoformat()
+    after = result(shop, "query", query="sum(count_over_time(http_requests_total[20m]))", time=later)
+    assert before["result"][0]["value"][1] == after["result"][0]["value"][1] == "123"
