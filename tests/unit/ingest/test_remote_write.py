@@ -58,11 +58,32 @@ def test_a_rejected_sample_is_400_and_the_others_are_stored(bench: Bench) -> Non
     assert [len(points) for points in bench.samples().values()] == [1]
 
 
-def test_native_histograms_are_rejected_by_name(bench: Bench) -> None:
+def test_a_native_histogram_makes_the_rows_of_a_classic_one(bench: Bench) -> None:
+    request = write_request(({"__name__": "took_seconds", "job": "cart"}, []))
+    histogram = request.timeseries[0].histograms.add(
+        timestamp=NOW_MS, count_int=7, sum=9.5, schema=1, zero_count_int=1, positive_deltas=[2, -1, 2]
+    )
+    histogram.positive_spans.add(offset=1, length=2)  # (1, 1.41] and (1.41, 2]
+    histogram.positive_spans.add(offset=1, length=1)  # (2.83, 4]
+    assert bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS).status_code == 204
+    found = {(name, dict(labels).get("le")): points[0][1] for (name, labels), points in bench.samples().items()}
+    assert found == {
+        ("took_seconds_count", None): 7.0,
+        ("took_seconds_sum", None): 9.5,
+        ("took_seconds_bucket", "0"): 1.0,
+        ("took_seconds_bucket", "2"): 4.0,
+        ("took_seconds_bucket", "4"): 7.0,
+    }
+    assert {series["kind"] for series in bench.rows(FrameKind.SERIES)} == {"counter"}
+    assert bench.counts.total(Item.POINTS).stored == 1
+
+
+def test_a_native_histogram_whose_spans_do_not_fit_is_rejected_by_reason(bench: Bench) -> None:
     request = write_request((LABELS, []))
-    request.timeseries[0].histograms.add(timestamp=NOW_MS)
+    request.timeseries[0].histograms.add(timestamp=NOW_MS).positive_spans.add(offset=0, length=3)
+    request.timeseries[0].histograms.add(timestamp=NOW_MS, schema=-9)
     answer = bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS)
-    assert (answer.status_code, answer.text) == (400, "1 of 1 points rejected: native_histogram 1")
+    assert (answer.status_code, answer.text) == (400, "2 of 2 points rejected: bad_buckets 1, histogram_schema 1")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +103,7 @@ def test_bytes_that_are_not_a_write_request_are_refused(bench: Bench, body: byte
     assert bench.client.post("/api/v1/write", content=body, headers=HEADERS).status_code in {400, 413}
 
 
-def test_version_two_is_refused_so_that_the_sender_falls_back(bench: Bench) -> None:
-    headers = HEADERS | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+def test_a_message_that_nobody_knows_is_415(bench: Bench) -> None:
+    headers = HEADERS | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"}
     answer = bench.client.post("/api/v1/write", content=snappy(write_request()), headers=headers)
     assert answer.status_code == 415

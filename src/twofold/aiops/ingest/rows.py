@@ -102,6 +102,10 @@ class RowList:
         self.value.append(value)
         self.point.append(self.points)
 
+    def refuse(self, reason: str, points: int = 1) -> None:
+        """Count points that make no rows."""
+        self.rejected[reason] += points
+
     def next_point(self) -> None:
         """The point is complete."""
         self.points += 1

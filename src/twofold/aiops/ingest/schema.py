@@ -10,7 +10,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-Field = tuple[str, int, str]  # name, number, type: a scalar below, or the name of a message, which is repeated
+# Name, number, type: a scalar below, `repeated` and a scalar, or the name of a message, which is repeated.
+Field = tuple[str, int, str]
 
 _SCALARS: Final = {
     "string": _F.TYPE_STRING,
@@ -18,6 +19,10 @@ _SCALARS: Final = {
     "double": _F.TYPE_DOUBLE,
     "int32": _F.TYPE_INT32,
     "int64": _F.TYPE_INT64,
+    "uint32": _F.TYPE_UINT32,
+    "uint64": _F.TYPE_UINT64,
+    "sint32": _F.TYPE_SINT32,
+    "sint64": _F.TYPE_SINT64,
 }
 
 
@@ -27,8 +32,10 @@ def message_class(package: str, messages: Mapping[str, tuple[Field, ...]], name:
     for message, fields in messages.items():
         described = file.message_type.add(name=message)
         for field, number, kind in fields:
-            if kind in _SCALARS:
-                described.field.add(name=field, number=number, type=_SCALARS[kind], label=_F.LABEL_OPTIONAL)
+            _, repeated, scalar = kind.rpartition("repeated ")
+            if scalar in _SCALARS:
+                label = _F.LABEL_REPEATED if repeated else _F.LABEL_OPTIONAL
+                described.field.add(name=field, number=number, type=_SCALARS[scalar], label=label)
             else:
                 described.field.add(
                     name=field,

@@ -33,6 +33,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
+from twofold.aiops.ingest.buckets import boundary, number_text
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.otlp.message import IDENTITY, pick, texts
 from twofold.aiops.ingest.rows import RowList, Rows
@@ -169,23 +170,8 @@ def _kind(data: Any) -> SeriesKind | None:
     return _KINDS.get(data.aggregation_temporality)
 
 
-def number_text(value: float) -> str:
-    """A boundary or quantile as a label: shortest text that reads back as the same number.
-
-    >>> number_text(5.0), number_text(0.25), number_text(float("inf"))
-    ('5', '0.25', '+Inf')
-    """
-    if value == float("inf"):
-        return "+Inf"
-    return repr(value).removesuffix(".0")
-
-
 def power_of_two_buckets(point: ExponentialHistogramDataPoint) -> dict[float, int]:
     """Observations per bucket of scale 0, keyed by its upper boundary; zeros count below every positive boundary.
-
-    At scale s a bucket i covers (b**i, b**(i+1)] with b = 2**(2**-s), so at scale 0 it is bucket
-    i >> s. Below scale 0 buckets are wider than a power of two and keep their own boundary.
-    Boundaries past what a float holds are cut to its range.
 
     Source: OpenTelemetry metrics data model, "Exponential Buckets".
     """
@@ -196,21 +182,10 @@ def power_of_two_buckets(point: ExponentialHistogramDataPoint) -> dict[float, in
 
     for offset, count in enumerate(point.negative.bucket_counts):
         if count:
-            add(-_power(_scale_zero(point.negative.offset + offset, point.scale, 0)), count)
+            add(-boundary(point.negative.offset + offset, point.scale, 0), count)
     if point.zero_count:
         add(0.0, point.zero_count)
     for offset, count in enumerate(point.positive.bucket_counts):
         if count:
-            add(_power(_scale_zero(point.positive.offset + offset, point.scale, 1)), count)
+            add(boundary(point.positive.offset + offset, point.scale, 1), count)
     return found
-
-
-def _scale_zero(index: int, scale: int, side: int) -> int:
-    """Exponent of two of a bucket's lower (side 0) or upper (side 1) boundary after the merge."""
-    if scale >= 0:
-        return (index >> min(scale, 64)) + side
-    return (index + side) << min(-scale, 12)  # past 2**12 the exponent is out of a float's range anyway
-
-
-def _power(exponent: int) -> float:
-    return 2.0 ** max(-1074, min(1023, exponent))

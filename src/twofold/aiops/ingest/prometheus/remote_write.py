@@ -1,4 +1,4 @@
-"""Prometheus remote write 1.0: snappy block, protobuf, milliseconds.
+"""Prometheus remote write: snappy block, protobuf, milliseconds. Version 1.0; 2.0 is in `remote_write2`.
 
 The protocol knows no partial success: when samples are rejected the others are stored and the
 answer is 400, which Prometheus logs and does not send again; 429 and 503 it sends again.
@@ -17,7 +17,9 @@ from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF
+from twofold.aiops.ingest.prometheus import remote_write2
 from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest, family_of, kind_of, unit_of
+from twofold.aiops.ingest.prometheus.native import parts_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import RowList, Rows
 from twofold.aiops.ingest.series import SeriesIndex
@@ -33,21 +35,24 @@ _MS_LIMIT: Final = (1 << 63) // MILLISECOND_NS - 1
 class RemoteWrite:
     """`POST /api/v1/write`.
 
-    Native histograms are rejected (`native_histogram`); exemplars are not kept.
+    Takes both versions of the protocol, told apart by the message that the content type names.
     """
 
     name: ClassVar[str] = "remote_write"
     path: ClassVar[str] = "/api/v1/write"
-    media: ClassVar[tuple[str, ...]] = (PROTOBUF,)
+    media: ClassVar[tuple[str, ...]] = (PROTOBUF, remote_write2.MEDIA)
     encoding: ClassVar[str] = "snappy"
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self.known = Known("write")
+        self.version2 = remote_write2.Version2(intake)
         self._types: dict[str, dict[str, str]] = {}
 
     def receive(self, payload: Payload) -> Response:
         """Store the samples."""
+        if payload.media == remote_write2.MEDIA:
+            return self.version2.receive(payload)
         tenant = payload.origin.tenant
         rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
         outcome = self._intake.samples(rows, payload.origin)
@@ -63,9 +68,12 @@ class RemoteWrite:
                 types[each.metric_family_name] = TYPES[each.type] if 0 <= each.type < len(TYPES) else ""
         return rows_of(request, self._intake.index, types, tenant)
 
-    def refuse(self, error: TwofoldError, media: str) -> Response:  # noqa: ARG002 - every dialect is told the media type
+    def refuse(self, error: TwofoldError, media: str) -> Response:
         """Plain text, as Prometheus writes it into its log."""
-        return PlainTextResponse(error.message, status_of(error), retry_headers(error))
+        headers = retry_headers(error)
+        if media == remote_write2.MEDIA:
+            headers |= remote_write2.written(0, 0, 0)
+        return PlainTextResponse(error.message, status_of(error), headers)
 
 
 def parse(body: bytes) -> Any:
@@ -84,20 +92,27 @@ def rows_of(request: Any, index: SeriesIndex, types: dict[str, str], tenant: str
     for series in request.timeseries:
         labels = {each.name: each.value for each in series.labels if each.value}
         metric = labels.pop(NAME, "")
-        found.rejected["native_histogram"] += len(series.histograms)
         if not metric or len({each.name for each in series.labels}) != len(series.labels):
-            found.rejected["bad_labels"] += len(series.samples)
+            found.refuse("bad_labels", len(series.samples) + len(series.histograms))
             continue
-        sid = index.resolve(
-            metric,
-            labels,
-            entity=labels_entity(labels),
-            tenant=tenant,
-            unit=unit_of(metric),
-            kind=kind_of(metric, family_of(metric, types)),
-        )
-        for sample in series.samples:
-            found.add(sid, min(sample.timestamp, _MS_LIMIT) * MILLISECOND_NS, sample.value)
+        entity = labels_entity(labels)
+        if series.samples:
+            kind = kind_of(metric, family_of(metric, types))
+            sid = index.resolve(metric, labels, entity=entity, tenant=tenant, unit=unit_of(metric), kind=kind)
+            for sample in series.samples:
+                found.add(sid, min(sample.timestamp, _MS_LIMIT) * MILLISECOND_NS, sample.value)
+                found.next_point()
+        for histogram in series.histograms:
+            try:
+                parts = parts_of(histogram, metric, labels, family_of(metric, types), unit_of(metric))
+            except DecodeError as error:
+                found.refuse(error.reason)
+                continue
+            for part in parts:
+                sid = index.resolve(
+                    part.metric, part.labels, entity=entity, tenant=tenant, unit=part.unit, kind=part.kind
+                )
+                found.add(sid, min(histogram.timestamp, _MS_LIMIT) * MILLISECOND_NS, part.value)
             found.next_point()
     found.rejected = +found.rejected
     return found.rows()
