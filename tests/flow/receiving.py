@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts
-from twofold.aiops.ingest.ingest import create_ingest
+from twofold.aiops.ingest.ingest import Ingest, create_ingest
 from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind
@@ -38,6 +38,7 @@ class Receiving:
     journal: SegmentJournal
     counts: Counts
     grpc: GrpcListener
+    ingest: Ingest
 
     def frames(self) -> list[Frame]:
         return [frame for _, frame in batches(self.journal, 0, self.journal.committed("history", 0))]
@@ -113,7 +114,7 @@ def receiving(
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
-        yield Receiving(f"http://127.0.0.1:{listener.getsockname()[1]}", journal, counts, grpc)
+        yield Receiving(f"http://127.0.0.1:{listener.getsockname()[1]}", journal, counts, grpc, ingest)
     finally:
         server.should_exit = True
         thread.join()

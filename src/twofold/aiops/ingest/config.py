@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from twofold.aiops.ingest.events.config import WebhookConfig
+from twofold.aiops.ingest.sockets.config import StatsdListener, SyslogListener
 from twofold.errors import ConfigError
 
 MIB: Final = 1 << 20
@@ -61,6 +62,7 @@ class IngestConfig:
         future_s: Live telemetry stamped later than this past the receiver's clock is rejected.
         tick_s: Time between two clock frames in the journal, once anything live came in.
         scrape: Prometheus endpoints to pull from.
+        syslog, statsd: Socket listeners; none by default.
         walker: Decode metrics of known series with compiled kernels once they are warm.
         webhooks: Secrets of those who tell of events, and what they call our entities.
 
@@ -77,6 +79,8 @@ class IngestConfig:
     future_s: float = 600.0
     tick_s: float = 1.0
     scrape: tuple[ScrapeTarget, ...] = ()
+    syslog: tuple[SyslogListener, ...] = ()
+    statsd: tuple[StatsdListener, ...] = ()
     walker: bool = True
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
 

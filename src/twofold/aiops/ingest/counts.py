@@ -88,6 +88,12 @@ class Counts:
             ["receiver"],
             registry=self.registry,
         )
+        self._malformed = prom.Counter(
+            "twofold_ingest_malformed",
+            "Messages not of their form, kept all the same",
+            ["receiver"],
+            registry=self.registry,
+        )
         self._in_flight = prom.Gauge(
             "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
         )
@@ -116,6 +122,10 @@ class Counts:
         """Count one answered request."""
         self._requests.labels(receiver, str(code)).inc()
         self._seconds.labels(receiver).observe(seconds)
+
+    def malformed(self, receiver: str, count: int) -> None:
+        """Count messages that were not of their protocol's form, and were kept whole or cut."""
+        self._malformed.labels(receiver).inc(count)
 
     def in_flight(self, size_bytes: int) -> None:
         """Note the bytes in flight."""

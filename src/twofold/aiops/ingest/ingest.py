@@ -28,6 +28,7 @@ from twofold.aiops.ingest.predictions import Predictions, json_of
 from twofold.aiops.ingest.prometheus.remote_write import RemoteWrite
 from twofold.aiops.ingest.prometheus.scrape import Scraper
 from twofold.aiops.ingest.receiver import Dialect, Payload, Receiver, Signed
+from twofold.aiops.ingest.sockets.sockets import Sockets
 from twofold.errors import NotFound, TwofoldError
 from twofold.records.access import Permission
 from twofold.records.entity import DEFAULT_TENANT
@@ -70,6 +71,7 @@ class Ingest:
         self._intake = Intake(journal, catalog, counts, config, now_ns)
         self._receiver = Receiver(config, counts, capture, now_ns)
         self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
+        self.sockets = Sockets(self._intake, config.syslog, config.statsd, capture, now_ns)
         self._ticker: asyncio.Task[None] | None = None
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
         self._logs, self._traces = Logs(self._intake), Traces(self._intake)
@@ -107,6 +109,7 @@ class Ingest:
             compile_in_background(self._metrics.known, self._write.known, self._write.version2.known, self._logs.short, self._traces.short)
         if self._grpc is not None:
             await self._grpc.start()
+        await self.sockets.start()
         self._scraper.start()
         self._ticker = asyncio.create_task(self._tick())
 
@@ -114,6 +117,7 @@ class Ingest:
         """End tasks and wait for requests in work. Closes the capture."""
         if self._grpc is not None:
             await self._grpc.stop()
+        await self.sockets.stop()
         await self._scraper.stop()
         if self._ticker is not None:
             self._ticker.cancel()

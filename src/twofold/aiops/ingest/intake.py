@@ -67,9 +67,14 @@ class Intake:
         self.index.written(definitions, origin.tenant)
         return outcome
 
-    def batch(self, kind: FrameKind, batch: pa.RecordBatch, outcome: Outcome, origin: Origin) -> Outcome:
-        """Store lines, spans or predictions. Raises `Transient` as `samples` does."""
-        self._append(batch_frames(kind, batch, origin, self._partitions), outcome, origin)
+    def batch(
+        self, kind: FrameKind, batch: pa.RecordBatch, outcome: Outcome, origin: Origin, *, again: bool = False
+    ) -> Outcome:
+        """Store lines, spans or predictions. Raises `Transient` as `samples` does.
+
+        With `again` the caller keeps the batch and comes again with it, so a failure is not counted.
+        """
+        self._append(batch_frames(kind, batch, origin, self._partitions), outcome, origin, again=again)
         return outcome
 
     def events(self, events: Sequence[Event], outcome: Outcome, origin: Origin) -> Outcome:
@@ -85,12 +90,13 @@ class Intake:
         for tenant in sorted(self._live):
             self._journal.append(tick_frames(self.origin(tenant, Lane.LIVE), self._partitions))
 
-    def _append(self, frames: Sequence[Frame], outcome: Outcome, origin: Origin) -> None:
+    def _append(self, frames: Sequence[Frame], outcome: Outcome, origin: Origin, *, again: bool = False) -> None:
         if frames:
             try:
                 self._journal.append(frames)
             except TwofoldError as error:
-                self.counts.add(outcome.fail(reason_of(error)))
+                if not again:
+                    self.counts.add(outcome.fail(reason_of(error)))
                 raise
             if origin.lane is Lane.LIVE:
                 self._live.add(origin.tenant)

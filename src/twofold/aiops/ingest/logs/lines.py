@@ -40,59 +40,43 @@ class Lines:
         self._severity: list[int] = []
         self._trace: list[str] = []
         self._span: list[str] = []
-        self._entity: list[int] = []
-        self._attributes: list[int] = []
-        self._entities: dict[str, int] = {}
-        self._texts: list[bytes] = []
+        self._source: list[int] = []
+        self._sources: list[tuple[str, bytes]] = []
 
     def __len__(self) -> int:
         return len(self._body)
 
-    def extend(
-        self,
-        entity: str,
-        attributes: Mapping[str, object],
-        times_ns: Sequence[int],
-        bodies: Sequence[str | bytes],
-        level: int = 0,
-    ) -> None:
-        """Lines of one source that differ in time and body alone. Severity 0 is looked for in the body."""
+    def source(self, entity: str, attributes: Mapping[str, object]) -> int:
+        """A number for lines of this entity with these attributes."""
+        self._sources.append((entity, dumped(attributes)))
+        return len(self._sources) - 1
+
+    def extend(self, source: int, times_ns: Sequence[int], bodies: Sequence[str | bytes], level: int = 0) -> None:
+        """Lines that differ in time and body alone. Severity 0 is looked for in the body."""
         count = len(bodies)
         self._time_ns += times_ns
         self._body += bodies
         self._severity += [level] * count
         self._trace += [""] * count
         self._span += [""] * count
-        self._entity += [self._entities.setdefault(entity, len(self._entities))] * count
-        self._attributes += [len(self._texts)] * count
-        self._texts.append(dumped(attributes))
+        self._source += [source] * count
 
     def add(
-        self,
-        entity: str,
-        attributes: Mapping[str, object],
-        time_ns: int,
-        body: str | bytes,
-        *,
-        level: int = 0,
-        trace: str = "",
-        span: str = "",
+        self, source: int, time_ns: int, body: str | bytes, *, level: int = 0, trace: str = "", span: str = ""
     ) -> None:
-        """One line with attributes of its own."""
+        """One line."""
         self._time_ns.append(time_ns)
         self._body.append(body)
         self._severity.append(level)
         self._trace.append(trace)
         self._span.append(span)
-        self._entity.append(self._entities.setdefault(entity, len(self._entities)))
-        self._attributes.append(len(self._texts))
-        self._texts.append(dumped(attributes))
+        self._source.append(source)
 
     def batch(self, now_ns: int, latest_ns: int) -> tuple[pa.RecordBatch, Outcome]:
         """All lines in schema `LOGS`, and what became of them.
 
-        A line without a time (0 or less) takes `now_ns`; one after `latest_ns` is rejected (`future`). Characters
-        that are no text are replaced.
+        A line without a time (0 or less) takes `now_ns`; one after `latest_ns` is rejected (`future`).
+        Characters that are no text are replaced.
         """
         received = len(self) + self.rejected.total() + self.dropped.total()
         time_ns = np.array(self._time_ns, np.int64)
@@ -104,12 +88,12 @@ class Lines:
             level[unknown] = found_in(body if len(unknown) == len(level) else body.take(pa.array(unknown)))
         columns = [
             pa.array(time_ns),
-            pa.DictionaryArray.from_arrays(pa.array(self._entity, pa.int32()), texts_array(list(self._entities))),
+            self._entity_column(),
             pa.array(level),
             body,
             pa.array(self._trace, pa.string()),
             pa.array(self._span, pa.string()),
-            self._shared_texts(),
+            texts_array([text for _, text in self._sources]).take(pa.array(self._source, pa.int64())),
         ]
         found = pa.record_batch(columns, schema=LOGS)
         future = time_ns > latest_ns
@@ -121,12 +105,11 @@ class Lines:
             Item.LOGS, received, stored, rows=stored, rejected=self.rejected.copy(), dropped=self.dropped.copy()
         )
 
-    def _shared_texts(self) -> pa.Array:
-        numbers = pa.array(self._attributes, pa.int32())
-        texts = texts_array(self._texts)
-        if len(self._texts) == len(self._attributes):
-            return texts
-        return pa.DictionaryArray.from_arrays(numbers, texts).dictionary_decode()
+    def _entity_column(self) -> pa.DictionaryArray:
+        names: dict[str, int] = {}
+        of_source = np.array([names.setdefault(entity, len(names)) for entity, _ in self._sources], np.int32)
+        numbers = of_source[np.array(self._source, np.int64)]
+        return pa.DictionaryArray.from_arrays(pa.array(numbers), texts_array(list(names)))
 
 
 def texts_array(texts: Sequence[str | bytes]) -> pa.Array:

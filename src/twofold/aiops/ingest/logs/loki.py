@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+import pyarrow as pa
+from orjson import dumps, loads
 from starlette.responses import PlainTextResponse, Response
 
 from twofold.aiops.ingest.intake import Intake
@@ -28,6 +30,7 @@ from twofold.records.time import SECOND_NS
 
 _PAIR_ITEMS: Final = 2
 _TIME_DIGITS: Final = 24
+_STREAM_LABELS: Final = {"service": "service_name", "pod": "pod", "host": "host"}
 
 
 class Loki:
@@ -76,7 +79,8 @@ def protobuf_lines(body: bytes) -> Lines:
             continue
         source = (stream_entity(labels), labels, level_of(labels))
         if not any(entry.metadata for entry in entries):
-            found.extend(*source[:2], [_time_ns(each) for each in entries], [each.line for each in entries], source[2])
+            number = found.source(*source[:2])
+            found.extend(number, [_time_ns(each) for each in entries], [each.line for each in entries], source[2])
             continue
         for entry in entries:
             _add(found, source, _time_ns(entry), entry.line, {pair.name: pair.value for pair in entry.metadata})
@@ -85,10 +89,11 @@ def protobuf_lines(body: bytes) -> Lines:
 
 def _time_ns(entry: Any) -> int:
     """Nanoseconds; a timestamp is one message, so of several the last counts."""
-    if not entry.timestamp:
+    stamps = entry.timestamp
+    if not stamps:
         return 0
-    time = entry.timestamp[-1]
-    return clamped_ns(time.seconds * SECOND_NS + time.nanos)
+    stamp = stamps[-1]
+    return clamped_ns(stamp.seconds * SECOND_NS + stamp.nanos)
 
 
 def json_lines(body: bytes) -> Lines:
@@ -124,7 +129,8 @@ def _json_stream(found: Lines, labels: dict[str, str], values: list[Any]) -> Non
         except (TypeError, ValueError, LookupError):
             found.rejected["bad_line"] += 1
     if not any(own for _, _, own in good):
-        found.extend(*source[:2], [each[0] for each in good], [each[1] for each in good], source[2])
+        number = found.source(*source[:2])
+        found.extend(number, [each[0] for each in good], [each[1] for each in good], source[2])
         return
     for time_ns, body, own in good:
         _add(found, source, time_ns, body, own)
@@ -154,4 +160,26 @@ def _add(
     entity, labels, level = source
     attributes = dict(labels) | {key: value if isinstance(value, str) else str(value) for key, value in own.items()}
     trace, span = trace_of(attributes)
-    found.add(entity, attributes, time_ns, body, level=level_of(own) or level, trace=trace, span=span)
+    found.add(found.source(entity, attributes), time_ns, body, level=level_of(own) or level, trace=trace, span=span)
+
+
+def push_of(batch: pa.RecordBatch) -> bytes:
+    """A batch of schema `LOGS` as the JSON body that this receiver takes, with the same times, severities and bodies.
+
+    An entity that is no service, pod or host becomes a service of its whole name.
+    """
+    streams: dict[str, list[list[object]]] = {}
+    for row in batch.to_pylist():
+        own = {key: value if isinstance(value, str) else str(value) for key, value in loads(row["attributes"]).items()}
+        for key in ("trace_id", "span_id"):
+            if row[key]:
+                own[key] = row[key]
+        if row["severity"]:
+            own["severity_number"] = str(row["severity"])
+        streams.setdefault(row["entity"], []).append([str(row["time_ns"]), row["body"], own])
+    return dumps({"streams": [{"stream": _labels(entity), "values": values} for entity, values in streams.items()]})
+
+
+def _labels(entity: str) -> dict[str, str]:
+    kind, _, name = entity.partition(":")
+    return {_STREAM_LABELS[kind]: name} if kind in _STREAM_LABELS else {"service_name": entity}
