@@ -86,7 +86,7 @@ def bodies(draw: st.DrawFn) -> bytes:
     return request.SerializeToString()
 
 
-RELAXED = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(body=bodies())

@@ -15,7 +15,7 @@ from twofold.aiops.ingest.otlp.logs import ShortLogs, logs_of
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
 from twofold.aiops.ingest.otlp.response import failure, success
-from twofold.aiops.ingest.otlp.traces import spans_of
+from twofold.aiops.ingest.otlp.traces import ShortSpans, spans_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import Rows
 from twofold.errors import TwofoldError
@@ -90,9 +90,17 @@ class Traces(_Otlp):
     name: ClassVar[str] = "otlp_traces"
     path: ClassVar[str] = "/v1/traces"
 
+    def __init__(self, intake: Intake) -> None:
+        super().__init__(intake)
+        self.short = ShortSpans(intake.naming)
+
     def receive(self, payload: Payload) -> Response:
         """Store the spans."""
         intake, origin = self._intake, payload.origin
-        request = parse(ExportTraceServiceRequest, payload.body, payload.media)
-        batch, outcome = spans_of(request, intake.naming, origin.tenant, intake.latest_ns(origin))
+        latest_ns = intake.latest_ns(origin)
+        found = None if payload.media == JSON else self.short.decode(payload.body, origin.tenant, latest_ns)
+        if found is None:
+            request = parse(ExportTraceServiceRequest, payload.body, payload.media)
+            found = spans_of(request, intake.naming, origin.tenant, latest_ns)
+        batch, outcome = found
         return success(intake.batch(FrameKind.SPANS, batch, outcome, origin), payload.media)

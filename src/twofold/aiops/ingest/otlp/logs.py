@@ -14,14 +14,24 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.otlp.message import KEPT, attributes_json, pick, text, texts
-from twofold.aiops.ingest.otlp.short import MAX_BYTES, Ints, Kernels, Resources, Short, TextColumn, coded, fits, nested
+from twofold.aiops.ingest.otlp.short import (
+    FEW,
+    MAX_BYTES,
+    Ints,
+    Kernels,
+    Resources,
+    Short,
+    TextColumn,
+    coded,
+    fits,
+    nested,
+)
 from twofold.records.columns import LOGS
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _MAX_SEVERITY: Final = 24
 _BYTES_PER_LINE: Final = 16  # hardly a real record is shorter; a request of many that are takes the validated way
-_FEW: Final = 16
 _SEVERITIES: Final = {
     "trace": 1,
     "debug": 5,
@@ -118,7 +128,7 @@ class ShortLogs(Short):
         self, kernels: Kernels, body: bytes, tenant: str, now_ns: int, latest_ns: int
     ) -> tuple[pa.RecordBatch, Outcome] | None:
         padded = kernels.padded(body)
-        room = len(body) // _BYTES_PER_LINE + _FEW
+        room = len(body) // _BYTES_PER_LINE + FEW
         rows, resources = np.empty((room, kernels.row), np.int64), np.empty((room, 2), np.int64)
         doubles = np.empty(len(body) // 9 + 1)
         state = kernels.state(doubles)

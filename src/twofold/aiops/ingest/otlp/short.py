@@ -23,6 +23,7 @@ Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 MAX_BYTES: Final = 32 << 20  # larger requests take the validated way
+FEW: Final = 16  # rows that even the smallest request has room for
 MAX_RESOURCES: Final = 8192  # kept with their entities; past it they are forgotten and learnt anew
 _LIMIT: Final = (1 << 31) - 1  # of the bytes of an Arrow text column
 
@@ -35,7 +36,7 @@ class Kernels:
         module: Any = importlib.import_module(f"{folder}.{walker}")
         values: Any = importlib.import_module(f"{folder}.values")
         self.module = module
-        self.walk: Callable[..., tuple[int, ...]] = module.walk
+        self.walk: Callable[..., Any] = module.walk
         self.render: Callable[..., None] = module.render
         self.padding: int = importlib.import_module(f"{folder}.pointer").PADDING
         self.row: int = module.ROW
