@@ -106,7 +106,9 @@ class Ingest:
     async def start(self) -> None:
         """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
         if self._config.walker:
-            compile_in_background(self._metrics.known, self._write.known, self._write.version2.known, self._logs.short, self._traces.short)
+            compile_in_background(
+                self._metrics.known, self._write.known, self._write.version2.known, self._logs.short, self._traces.short
+            )
         if self._grpc is not None:
             await self._grpc.start()
         await self.sockets.start()
