@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.logs.data import System, load
-from benchmarks.logs.score import score
+from benchmarks.logs.data import System, default_folder, load
+from benchmarks.logs.score import KEYS, score
 from twofold.aiops.detect.mining.miner import Miner
-
-HERE = Path(__file__).resolve().parents[2]
-KEYS = ("ga", "fga", "pa", "fta")
 
 
 def judge(system: System) -> dict[str, float]:
@@ -33,8 +29,7 @@ def run(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.logs", description=__doc__)
-    default = Path(os.environ.get("TWOFOLD_DATA", HERE.parent / "shared" / "data")) / "logs"
-    parser.add_argument("--data", type=Path, default=default, help="folder with <System>_2k.* files")
+    parser.add_argument("--data", type=Path, default=default_folder(), help="folder with <System>_2k.* files")
     parser.add_argument("--json", action="store_true", help="one object instead of the table")
     args = parser.parse_args()
     found = run(args.data)

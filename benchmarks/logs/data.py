@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parents[2]
 LABELS = "_2k.labels_corrected.csv"
 LINES = "_2k.log_structured.csv"
 
@@ -26,6 +28,11 @@ class System:
     content: tuple[str, ...]
     truth: tuple[str, ...]
     original: tuple[str, ...]
+
+
+def default_folder() -> Path:
+    """Where the labelled systems are, when nobody says."""
+    return Path(os.environ.get("TWOFOLD_DATA", HERE.parent / "shared" / "data")) / "logs"
 
 
 def load(folder: Path) -> list[System]:

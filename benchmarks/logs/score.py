@@ -12,6 +12,7 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 STAR: Final = "<*>"
+KEYS: Final = ("ga", "fga", "pa", "fta")
 _SPLIT: Final = re.compile(r"""([\s,:;=()\[\]{}"'|])""")
 _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d+)?")
 _RUN: Final = re.compile(r"<\*>[,:]?\s?<\*>")

@@ -114,6 +114,7 @@ class Book:
             member = bucket.members[i]
             if member.symbols[place] not in {HOLE, WILD}:
                 kept.note(place, member.words[place], int(self.tally.counts[member.row]) or 1)
+                self.shapes.take(member.words[place])
         if kept.symbols[place] not in {HOLE, WILD}:
             self.shapes.count_word(int(kept.symbols[place]), -1)
         for i in others:

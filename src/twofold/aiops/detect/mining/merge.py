@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from math import log
 from typing import Final
 
-from twofold.aiops.detect.mining.shapes import Shapes
-from twofold.aiops.detect.mining.template import Template
+import numpy as np
+
+from twofold.aiops.detect.mining.features import NAMES, Group, features
+from twofold.errors import ConfigError
 from twofold.stats.lines import HOLE, WILD
-from twofold.stats.words import Int64s
 
-ENOUGH: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Templates that are equal but for one word: the newest, and the older ones."""
-
-    newest: Template
-    others: list[Template]
-    place: int
-    counts: Int64s
-    shapes: Shapes
-
+MANY: Final = 32
+"""So many different words at one place are a variable, whatever they look like."""
 
 Judge = Callable[[Group], bool]
 
 
-def by_count(group: Group) -> bool:
-    """Enough distinct words make a variable, and one value by form is enough; some other word must stay."""
+def rule(group: Group) -> bool | None:
+    """What needs no judgement: a hole takes every word, something must stay besides, many are a variable; else None."""
     rest = [s for at, s in enumerate(group.newest.symbols.tolist()) if at != group.place]
     if all(s in {HOLE, WILD} for s in rest):
         return False
-    symbols = {int(m.symbols[group.place]) for m in (group.newest, *group.others)}
-    return HOLE in symbols or WILD in symbols or len(symbols) >= ENOUGH
+    if len(group.others) >= MANY or any(int(m.symbols[group.place]) == HOLE for m in group.members()):
+        return True
+    return None
+
+
+class Logistic:
+    """A logistic model over the features of a group; `rule` goes first.
+
+    Args:
+        weights: By name of the feature; absent ones count 0.
+        threshold: Probability from which on the group is merged.
+
+    Raises:
+        ConfigError: A weight of a feature that does not exist.
+    """
+
+    def __init__(self, weights: Mapping[str, float], threshold: float = 0.5) -> None:
+        if unknown := set(weights) - set(NAMES):
+            raise ConfigError(f"no feature is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+        self._weights = np.array([weights.get(name, 0.0) for name in NAMES])
+        self._least = log(threshold / (1 - threshold))
+
+    def __call__(self, group: Group) -> bool:
+        """Whether to merge."""
+        ruled = rule(group)
+        return bool(features(group) @ self._weights > self._least) if ruled is None else ruled
+
+
+def fitted() -> Logistic:
+    """The model as fitted by `python -m benchmarks.logs.fit`; `merge.json` says on what."""
+    data = json.loads(resources.files(__package__).joinpath("merge.json").read_text())
+    return Logistic(data["weights"], data["threshold"])

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from twofold.aiops.detect.mining.book import Book
+from twofold.aiops.detect.mining.features import Group
 from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, Masks
-from twofold.aiops.detect.mining.merge import Group, Judge, by_count
+from twofold.aiops.detect.mining.merge import Judge, fitted
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Template
 from twofold.stats.lines import CHAIN, HOLE, WILD, Lexicon, scratch
@@ -48,7 +49,7 @@ class Miner:
     cut into calls.
 
     Args:
-        judge: Decides whether templates that differ in one word are one.
+        judge: Decides whether templates that differ in one word are one; by default the fitted model.
 
     >>> miner = Miner()
     >>> ids = miner.feed_texts(["user 7 logged in", "user 9 logged in", "disk full"])
@@ -56,13 +57,13 @@ class Miner:
     ['user <*> logged in', 'user <*> logged in', 'disk full']
     """
 
-    def __init__(self, config: MinerConfig | None = None, judge: Judge = by_count) -> None:
+    def __init__(self, config: MinerConfig | None = None, judge: Judge | None = None) -> None:
         self.config = config or MinerConfig()
         self.masks = Masks(self.config.masks)
         self.shapes = Shapes(self.config.most_shapes)
         self.book = Book(self.shapes, most=self.config.most_templates, samples=self.config.samples)
         self.fresh: list[tuple[int, Template]] = []
-        self._judge = judge
+        self._judge = judge or fitted()
         self._lexicon = Lexicon(byte_kinds(), table(ALWAYS), table(SPOKEN))
         self._room = scratch()
         self._samples = np.zeros(SAMPLES, np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from twofold.stats.shapes import Known, find, put, refill
 from twofold.stats.words import Bools
 
+MOST_TAKEN: Final = 4096
 _SMALLEST: Final = 4096
 
 
@@ -20,12 +21,14 @@ class Shapes:
 
     Attributes:
         known: The tables, open addressing, at most half full.
+        taken: Words that became values of a hole, the newest `MOST_TAKEN`.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._shapes = 0
         self._words = 0
+        self.taken: dict[str, None] = {}
         self.known = Known(np.zeros(_SMALLEST, np.int64), np.zeros(_SMALLEST, np.int32), *_shape_tables(_SMALLEST))
 
     def enter(self, key: int, row: int, clock: int, alive: Bools) -> None:
@@ -47,6 +50,12 @@ class Shapes:
         into = Known(self.known.vocabulary, self.known.uses, *_shape_tables(size))
         self._shapes = int(refill(self.known, oldest, alive, into))
         self.known = into
+
+    def take(self, word: str) -> None:
+        """The word became the value of a hole."""
+        self.taken[word] = None
+        if len(self.taken) > MOST_TAKEN:
+            del self.taken[next(iter(self.taken))]
 
     def move(self, old: int, new: int) -> None:
         """Shapes of one row become another's."""
