@@ -139,11 +139,11 @@ class Client:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    def post(self, path: str, **request: Any) -> httpx.Response:
+    def post(self, path: str, method: str = "POST", **request: Any) -> httpx.Response:
         async def call() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.post(path, **request)
+                return await client.request(method, path, **request)
 
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, call()).result()

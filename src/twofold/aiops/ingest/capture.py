@@ -27,12 +27,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from twofold.aiops.ingest.logs.documents import TIME_KEYS, parse_time_ns
 from twofold.aiops.ingest.logs.message import PushRequest
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
 from twofold.aiops.ingest.prometheus.message import WriteRequest
 from twofold.aiops.ingest.wire import parse_time
-from twofold.errors import ConfigError, Corrupt, Unsupported
+from twofold.errors import ConfigError, Corrupt, DecodeError, Unsupported
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS, to_datetime
 
@@ -42,6 +43,7 @@ _MAGIC: Final = b"twofold-capture 1\n"
 _PREFIX: Final = struct.Struct("<II")
 _ZERO_TIME: Final = "0001-01-01"  # Alertmanager's way to say: not yet
 _KEPT_HEADERS: Final = ("ce-", "x-github-event", "x-github-delivery", "x-gitlab-event", "idempotency-key")
+_BULK_ACTIONS: Final = frozenset({"create", "index", "update", "delete"})
 _CE_TIME: Final = "ce-time"
 
 log = logging.getLogger(__name__)
@@ -311,6 +313,30 @@ def _shift_loki_json(request: Captured, delta_ns: int) -> bytes:
     return orjson.dumps(body)
 
 
+def _shift_bulk(request: Captured, delta_ns: int) -> bytes:
+    """Documents with their times moved; one without any happened when it was received. What is no bulk stays."""
+    lines = []
+    for line in request.body.split(b"\n"):
+        try:
+            item = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            lines.append(line)
+            continue
+        if isinstance(item, dict) and not _BULK_ACTIONS.issuperset(item):
+            _move_document(item, delta_ns, request.time_ns)
+        lines.append(orjson.dumps(item))
+    return b"\n".join(lines)
+
+
+def _move_document(item: dict[str, Any], delta_ns: int, received_ns: int) -> None:
+    key = next((key for key in TIME_KEYS if item.get(key) not in (None, "")), "@timestamp")
+    try:
+        moved_ns = (parse_time_ns(item[key]) if key in item else received_ns) + delta_ns
+    except DecodeError:
+        return  # it was refused, and is again
+    item[key] = to_datetime(max(0, moved_ns)).isoformat()
+
+
 def _shift_items(request: Captured, delta_ns: int) -> bytes:
     """Changes and predictions; one that has no time happened when it was received."""
     body = orjson.loads(request.body)
@@ -370,6 +396,7 @@ _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
     "/v1/traces": _shift_traces,
     "/api/v1/write": _shift_write,
     "/loki/api/v1/push": _shift_loki,
+    "/elasticsearch/_bulk": _shift_bulk,
     "/v1/changes": _shift_items,
     "/v1/predictions": _shift_items,
     "/webhooks/alertmanager": _shift_alerts,

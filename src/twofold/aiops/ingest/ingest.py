@@ -21,6 +21,7 @@ from twofold.aiops.ingest.events.webhooks import WEBHOOKS
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.known import compile_in_background
+from twofold.aiops.ingest.logs import bulk
 from twofold.aiops.ingest.logs.loki import Loki
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
 from twofold.aiops.ingest.otlp.grpc import Admit, GrpcEndpoint, GrpcListener
@@ -43,11 +44,12 @@ DIALECTS: Final[tuple[type[Dialect], ...]] = (
     Traces,
     RemoteWrite,
     Loki,
+    bulk.Bulk,
     *WEBHOOKS,
     Changes,
     Predictions,
 )
-PERMISSIONS: Final = [("POST", dialect.path, Permission.SEND) for dialect in DIALECTS]
+PERMISSIONS: Final = [*(("POST", dialect.path, Permission.SEND) for dialect in DIALECTS), *bulk.PERMISSIONS]
 
 log = logging.getLogger(__name__)
 
@@ -76,18 +78,20 @@ class Ingest:
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
         self._logs, self._traces = Logs(self._intake), Traces(self._intake)
         self._otlp: list[Dialect] = [self._metrics, self._logs, self._traces]
-        logs = (Loki(self._intake),)
+        self._bulk = bulk.Bulk(self._intake)
+        logs = (Loki(self._intake), self._bulk)
         webhooks = [kind(self._intake, config.webhooks) for kind in WEBHOOKS]
         others: tuple[Dialect, ...] = (*webhooks, Changes(self._intake), Predictions(self._intake))
         self.dialects: list[Dialect] = [*self._otlp, self._write, *logs, *others]
 
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
-        """A POST route for each receiver; `otlp_only` for the listener on OTLP's own port."""
+        """A POST route for each receiver and what senders ask besides; `otlp_only` for OTLP's own port."""
         dialects = self._otlp if otlp_only else self.dialects
         return [
             Route(dialect.path, self._receiver.endpoint(dialect), methods=["POST"], name=dialect.name)
             for dialect in dialects
         ]
+        return found if otlp_only else [*found, *bulk.routes(self._receiver.endpoint(self._bulk))]
 
     def listen_grpc(self, endpoint: GrpcEndpoint, admit: Admit) -> GrpcListener:
         """Take OTLP over gRPC too, from `start` to `stop`; `admit` gives the tenant of a caller."""

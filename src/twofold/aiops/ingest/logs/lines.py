@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -132,12 +132,12 @@ def dumped(attributes: Mapping[str, object]) -> bytes:
         return orjson.dumps({_clean(key): _clean(str(value)) for key, value in attributes.items()})
 
 
-def trace_of(attributes: dict[str, str]) -> tuple[str, str]:
+def trace_of(attributes: dict[str, Any]) -> tuple[str, str]:
     """Trace and span id among the attributes, taken out of them; empty where absent or malformed."""
     return _taken(attributes, _TRACE_KEYS, TRACE_DIGITS), _taken(attributes, _SPAN_KEYS, SPAN_DIGITS)
 
 
-def _taken(attributes: dict[str, str], keys: Sequence[str], digits: int) -> str:
+def _taken(attributes: dict[str, Any], keys: Sequence[str], digits: int) -> str:
     for key in keys:
         value = attributes.get(key)
         if isinstance(value, str) and len(value) == digits and _HEX.fullmatch(value):
