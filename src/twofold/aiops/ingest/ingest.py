@@ -87,7 +87,7 @@ class Ingest:
     def routes(self, *, otlp_only: bool = False) -> list[Route]:
         """A POST route for each receiver and what senders ask besides; `otlp_only` for OTLP's own port."""
         dialects = self._otlp if otlp_only else self.dialects
-        return [
+        found = [
             Route(dialect.path, self._receiver.endpoint(dialect), methods=["POST"], name=dialect.name)
             for dialect in dialects
         ]
