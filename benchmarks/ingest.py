@@ -2,9 +2,11 @@
 
     python -m benchmarks.ingest [--series 10000,100000] [--seconds 30] [--quick] [--json]
 
-The client runs on the same cores. Keys per number of series: points_per_s (accepted and acknowledged),
-detected_per_s (through the stages, until the last point), cpu_ns_per_point (both processes of Twofold),
-ack_p99_ms, rss_mb, bytes_per_point (journal and history on disk).
+The sender runs on the same cores, and its share is told. Keys per number of series: points_per_s (accepted
+and acknowledged), detected_per_s (through the stages, until the last point), cpu_ns_per_point (both
+processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of both processes),
+written_bytes_per_point (to the device: journal, files, their compaction, checkpoints),
+bytes_per_point (history on disk), compacted_bytes_per_point, compact_ns_per_point.
 """
 
 from __future__ import annotations
@@ -16,24 +18,24 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import numpy as np
 import psutil
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-PER_REQUEST: Final = 5000
-CLIENTS: Final = 4
-STEP_S: Final = 10
-MARK: Final = 0x1122334455667788
-"""Stands for the time in a prepared request; its eight bytes are found and overwritten for each step."""
+from benchmarks.load import STEP_S, Load, Watcher, prepare
+from twofold.store.history import Table
+from twofold.store.history.compact import CompactConfig
+from twofold.store.history.delta import DeltaHistory, HistoryConfig
+
+CLIENTS: Final = 16
+WARM_STEPS: Final = 3  # series are registered and kernels compiled before the clock starts
+PAST_S: Final = 40 * 86_400  # the stream begins so long ago, and runs much faster than time
 
 
 def main() -> None:
@@ -49,107 +51,66 @@ def main() -> None:
     if given.json:
         print(json.dumps(found))
         return
-    names = list(next(iter(found.values())))
-    print(f"{'series':>9}  " + "  ".join(f"{name:>16}" for name in names))
-    for series, row in found.items():
-        print(f"{series:>9}  " + "  ".join(f"{row[name]:>16,.1f}" for name in names))
+    for name in next(iter(found.values())):
+        print(f"{name:28}" + "".join(f"{row[name]:>16,.1f}" for row in found.values()))
+    print(f"{'series':28}" + "".join(f"{int(series):>16,}" for series in found))
 
 
 def measure(series: int, seconds: float) -> dict[str, float]:
     """One run over a fresh data folder."""
-    requests = prepare(series)
-    with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder, _server(Path(folder)) as (url, child, token):
-        http = httpx.Client(base_url=url, timeout=60.0, trust_env=False)
-        first_ns = time.time_ns() - 24 * 3600 * 10**9
-        step = _send(http, requests, first_ns, 3, [])  # series are registered and kernels warm before the clock starts
-        time.sleep(20.0 if seconds > 10 else 5.0)  # noqa: PLR2004 - compiled in the background
-        _drained(http, token, step * series)
-        cpu_before, began = _cpu_s(child), time.perf_counter()
-        acks: list[float] = []
-        while time.perf_counter() - began < seconds:
-            step += _send(http, requests, first_ns + step * STEP_S * 10**9, 1, acks)
-        sent_s = time.perf_counter() - began
-        points = (step - 3) * series
-        _drained(http, token, step * series)
-        all_s = time.perf_counter() - began
-        cpu_s = _cpu_s(child) - cpu_before
-        rss = sum(p.memory_info().rss for p in _family(child))
-        time.sleep(1.0)
-        child.send_signal(signal.SIGTERM)
-        child.wait(60)
-        size = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
-        http.close()
+    with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
+        with _server(Path(folder)) as (url, child, token):
+            http = httpx.Client(base_url=url, timeout=60.0, trust_env=False)
+            load = Load(f"{url}/v1/metrics", "otlp", prepare("otlp", series), clients=CLIENTS)
+            first_ns = time.time_ns() - PAST_S * 10**9
+            load.run(first_ns, steps=WARM_STEPS)
+            time.sleep(20.0 if seconds > 10 else 5.0)  # noqa: PLR2004 - compiled in the background
+            _drained(http, token, WARM_STEPS * series)
+            cpu_s, written, began = _cpu_s(child), _written(child), time.perf_counter()
+            with Watcher(lambda: sum(process.memory_info().rss for process in _family(child))) as rss:
+                steps, sent = load.run(first_ns + WARM_STEPS * STEP_S * 10**9, seconds=seconds)
+                sent_s = time.perf_counter() - began
+                _drained(http, token, WARM_STEPS * series + sent.points)
+                all_s = time.perf_counter() - began
+            cpu_s, written = _cpu_s(child) - cpu_s, _written(child) - written
+            http.close()
+            child.send_signal(signal.SIGTERM)
+            child.wait(120)
+        points = sent.points
+        stored = (WARM_STEPS + steps) * series
+        return {
+            "points_per_s": points / sent_s,
+            "detected_per_s": points / all_s,
+            "cpu_ns_per_point": cpu_s / points * 1e9,
+            "sender_ns_per_point": sent.cpu_s / points * 1e9,
+            "ack_p99_ms": float(np.percentile(sent.acks_s, 99)) * 1e3,
+            "refused": sent.refused,
+            "rss_mb": rss.highest / 1e6,
+            "written_bytes_per_point": written / points,
+            **_compacted(Path(folder) / "history", stored),
+        }
+
+
+def _compacted(folder: Path, rows: int) -> dict[str, float]:
+    """Sizes of the table of samples before and after all is compacted. Raises `SystemExit` when rows are lost."""
+    history = DeltaHistory(
+        folder, config=HistoryConfig(compact=CompactConfig(settle_s=0.0, small_files=2, small_rows=1 << 40))
+    )
+    before = history.status()[Table.SAMPLES]
+    if before.rows < rows:
+        raise SystemExit(f"{rows} points were acknowledged, {before.rows} stand in the history")
+    began = time.process_time()
+    history.compact()
+    took = time.process_time() - began
+    after = history.status()[Table.SAMPLES]
+    history.close()
     return {
-        "points_per_s": points / sent_s,
-        "detected_per_s": points / all_s,
-        "cpu_ns_per_point": cpu_s / points * 1e9,
-        "ack_p99_ms": float(np.percentile(acks, 99)) * 1e3,
-        "rss_mb": rss / 1e6,
-        "bytes_per_point": size / (step * series),
+        "bytes_per_point": before.size_bytes / before.rows,
+        "compacted_bytes_per_point": after.size_bytes / after.rows,
+        "compact_ns_per_point": took / before.rows * 1e9,
+        "files": before.files,
+        "files_compacted": after.files,
     }
-
-
-def prepare(series: int) -> list[tuple[bytearray, np.ndarray[Any, Any]]]:
-    """Requests of at most `PER_REQUEST` gauges each, with the places where their times stand."""
-    rng = np.random.default_rng(1)
-    found = []
-    for first in range(0, series, PER_REQUEST):
-        message = ExportMetricsServiceRequest()
-        resource = message.resource_metrics.add()
-        name = resource.resource.attributes.add()
-        name.key, name.value.string_value = "service.name", f"service-{first // PER_REQUEST % 50}"
-        metric = resource.scope_metrics.add().metrics.add()
-        metric.name = "bench.value"
-        for number, value in enumerate(rng.normal(100.0, 5.0, min(PER_REQUEST, series - first)), first):
-            point = metric.gauge.data_points.add()
-            point.time_unix_nano = MARK
-            point.as_double = value
-            label = point.attributes.add()
-            label.key, label.value.string_value = "instance", f"instance-{number}"
-        body = bytearray(message.SerializeToString())
-        found.append((body, _marks(body)))
-    return found
-
-
-def _marks(body: bytearray) -> np.ndarray[Any, Any]:
-    pattern = MARK.to_bytes(8, "little")
-    places, at = [], bytes(body).find(pattern)
-    whole = bytes(body)
-    while at >= 0:
-        places.append(at)
-        at = whole.find(pattern, at + 8)
-    return np.array(places)
-
-
-def _send(
-    http: httpx.Client,
-    requests: Sequence[tuple[bytearray, np.ndarray[Any, Any]]],
-    time_ns: int,
-    steps: int,
-    acks: list[float],
-) -> int:
-    """Send every series once a step; appends each answer's time. Returns the number of steps."""
-    lock = threading.Lock()
-
-    def post(request: tuple[bytearray, np.ndarray[Any, Any]]) -> None:
-        body, _ = request
-        began = time.perf_counter()
-        while True:
-            answer = http.post("/v1/metrics", content=bytes(body), headers={"content-type": "application/x-protobuf"})
-            if answer.status_code not in (429, 503):
-                break
-            time.sleep(float(answer.headers.get("retry-after", 1)))
-        answer.raise_for_status()
-        with lock:
-            acks.append(time.perf_counter() - began)
-
-    for step in range(steps):
-        stamp = np.frombuffer((time_ns + step * STEP_S * 10**9).to_bytes(8, "little"), np.uint8)
-        for body, marks in requests:
-            np.frombuffer(body, np.uint8)[marks[:, None] + np.arange(8)] = stamp
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(post, requests))
-    return steps
 
 
 def _drained(http: httpx.Client, token: str, rows: int, limit_s: float = 600.0) -> None:
@@ -169,7 +130,9 @@ def _server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["up", "--data", str(folder), "--port", str(port), "--otlp-port", "0"]
+    settings = folder / "twofold.json"  # JSON is YAML
+    settings.write_text(json.dumps({"http": {"port": port, "otlp_port": 0, "otlp_grpc_port": 0}}))
+    arguments = ["up", "--data", str(folder), "--config", str(settings)]
     with (folder / "up.log").open("wb") as log:
         child = subprocess.Popen([sys.executable, "-m", "twofold", *arguments], stdout=log, stderr=log)
         try:
@@ -191,6 +154,10 @@ def _server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
 def _family(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
     parent = psutil.Process(child.pid)
     return [parent, *parent.children(recursive=True)]
+
+
+def _written(child: subprocess.Popen[bytes]) -> float:
+    return sum(process.io_counters().write_bytes for process in _family(child))
 
 
 def _cpu_s(child: subprocess.Popen[bytes]) -> float:
