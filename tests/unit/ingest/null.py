@@ -126,6 +126,9 @@ class NullCatalog:
             and wanted <= each.labels.items()
         ][:limit]
 
+    def metrics(self, *, tenant: str) -> Sequence[str]:
+        return list(dict.fromkeys(each.metric for each in self.series.values() if each.tenant == tenant))
+
     def count(self, *, tenant: str) -> int:
         return sum(each.tenant == tenant for each in self.series.values())
 

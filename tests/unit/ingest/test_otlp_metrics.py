@@ -155,7 +155,7 @@ def test_a_point_that_says_it_has_no_value_is_dropped(bench: Bench) -> None:
 def test_a_point_whose_series_the_limit_refuses_is_rejected_whole() -> None:
     bench = Bench(catalog=NullCatalog(limit=3))
     answer = send(bench, gauge("a", 1.0), histogram("h", [0.1, 0.2], [1, 1, 1], 1.0), gauge("a", 2.0))
-    assert answer.partial_success.error_message == "1 of 3 points rejected: cardinality 1"
+    assert answer.partial_success.error_message == "1 of 3 points rejected: cardinality 1; too many series"
     assert list(bench.samples()) == [("a", ())]
     assert not bench.counts.imbalance()
 

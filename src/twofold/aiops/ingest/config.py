@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from twofold.aiops.ingest.clean.config import CleanConfig
 from twofold.aiops.ingest.events.config import WebhookConfig
 from twofold.aiops.ingest.sockets.config import StatsdListener, SyslogListener
 from twofold.errors import ConfigError
@@ -65,6 +66,7 @@ class IngestConfig:
         syslog, statsd: Socket listeners; none by default.
         walker: Decode metrics of known series with compiled kernels once they are warm.
         webhooks: Secrets of those who tell of events, and what they call our entities.
+        clean: What is done to telemetry before it is durable.
 
     Raises:
         ConfigError: A limit is not positive, or two targets share job and address.
@@ -83,6 +85,7 @@ class IngestConfig:
     statsd: tuple[StatsdListener, ...] = ()
     walker: bool = True
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
 
     def __post_init__(self) -> None:
         for name in (

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import prometheus_client as prom
+
+MAX_CROWDS: Final = 100
 
 
 class Item(StrEnum):
@@ -40,6 +43,7 @@ class Outcome:
     rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    notes: Sequence[str] = ()  # what a sender should know of the rejected beside their reasons
 
     def fail(self, reason: str) -> Outcome:
         """The same items when their journal append failed: what would have been stored is rejected."""
@@ -56,7 +60,7 @@ class Outcome:
         if not total:
             return ""
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.rejected.items()))
-        return f"{total} of {self.received} {self.item} rejected: {reasons}"
+        return "; ".join([f"{total} of {self.received} {self.item} rejected: {reasons}", *self.notes])
 
 
 class Counts:
@@ -94,6 +98,13 @@ class Counts:
             ["receiver"],
             registry=self.registry,
         )
+        self._crowded = prom.Counter(
+            "twofold_ingest_refused_series",
+            "Series refused by a limit, by the metric and the label that fill it",
+            ["metric", "label"],
+            registry=self.registry,
+        )
+        self._crowds: set[tuple[str, str]] = set()
         self._in_flight = prom.Gauge(
             "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
         )
@@ -126,6 +137,14 @@ class Counts:
     def malformed(self, receiver: str, count: int) -> None:
         """Count messages that were not of their protocol's form, and were kept whole or cut."""
         self._malformed.labels(receiver).inc(count)
+
+    def crowded(self, metric: str, label: str) -> None:
+        """Count one series that a limit refused; past 100 pairs of metric and label they count as "other"."""
+        if (metric, label) not in self._crowds:
+            if len(self._crowds) >= MAX_CROWDS:
+                metric, label = "other", ""
+            self._crowds.add((metric, label))
+        self._crowded.labels(metric, label).inc()
 
     def in_flight(self, size_bytes: int) -> None:
         """Note the bytes in flight."""

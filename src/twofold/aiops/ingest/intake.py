@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from twofold.aiops.ingest.clean.series import SeriesCleaner
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.frames import Origin, batch_frames, event_frames, sample_frames, tick_frames
-from twofold.aiops.ingest.rows import Rows
+from twofold.aiops.ingest.rows import CARDINALITY, Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.aiops.ingest.status import reason_of
 from twofold.errors import TwofoldError
@@ -37,12 +38,13 @@ class Intake:
         config: IngestConfig,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.index = SeriesIndex(catalog)
+        self.index = SeriesIndex(catalog, SeriesCleaner(config.clean), counts.crowded)
         self.naming = Naming(catalog)
         self.counts = counts
         self.clock_ns = clock_ns
         self._journal = journal
         self._future_s = config.future_s
+        self._past_s = config.clean.past_s
         self._partitions = len(journal.partitions())
         self._live: set[str] = set()
 
@@ -61,7 +63,11 @@ class Intake:
             Transient: Nothing of the call was stored; it is counted as rejected.
             TooLarge: The same, as it is too large for the journal.
         """
-        kept, outcome = rows.screen(origin.time_ns, self._future_s)
+        past_s = self._past_s if origin.lane is Lane.LIVE else 0.0
+        kept, outcome = rows.screen(origin.time_ns, self._future_s, past_s, self.index.drops)
+        kept.value = self.index.converted(kept.sid, kept.value, origin.tenant)
+        if outcome.rejected.keys() & CARDINALITY:
+            outcome.notes = self.index.notes(origin.tenant)
         definitions = self.index.pending(rows.sid, origin.tenant)  # also of samples that are dropped: else they pend on
         self._append(sample_frames(kept, definitions, origin, self._partitions), outcome, origin)
         self.index.written(definitions, origin.tenant)

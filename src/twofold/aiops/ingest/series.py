@@ -3,23 +3,28 @@
 A definition must be durable no later than the first sample that uses it. Two requests may meet a
 new series at once, and the catalog calls it new only to one of them; so a definition stays
 *pending*, and goes with every request that uses it, until one append succeeded.
+
+Here rules are applied to a series, once; what comes later knows only its sid.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from twofold.aiops.ingest.rows import OVERSIZE, REFUSED, Ints
+from twofold.aiops.ingest.clean.series import Factors, Identity, SeriesCleaner
+from twofold.aiops.ingest.rows import CROWDED, OVERSIZE, REFUSED, Ints
 from twofold.errors import InputError, TooLarge
 from twofold.records.series import Series, SeriesKind
 from twofold.store.catalog import Catalog
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
+MAX_NOTES: Final = 5  # metrics of a tenant whose refusals are explained
 CACHE_LIMIT: Final = 4_000_000  # keys a tenant; the order of labels makes keys differ, so a sender could make many
 
 
@@ -28,10 +33,21 @@ class SeriesIndex:
 
     Args:
         catalog: Gives out sids; enforces the tenant's limit.
+        cleaner: Rules for new series; none by default.
+        refused: Told of each refused series: the metric and the label that fill the limit.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        cleaner: SeriesCleaner | None = None,
+        refused: Callable[[str, str], None] = lambda _metric, _label: None,
+    ) -> None:
         self._catalog = catalog
+        self._cleaner = cleaner or SeriesCleaner()
+        self._refused = refused
+        self._factors: dict[str, Factors] = {}
+        self._notes: dict[str, dict[str, str]] = {}
         self._known: dict[str, dict[Key, int]] = {}
         self._pending: dict[str, dict[int, Series]] = {}
         self._lock = threading.Lock()
@@ -46,30 +62,65 @@ class SeriesIndex:
         unit: str = "",
         kind: SeriesKind = SeriesKind.GAUGE,
     ) -> int:
-        """The sid, or `REFUSED` when the tenant's limit is reached, or `OVERSIZE` when the labels are too long."""
+        """The sid, or why there is none: `REFUSED`, `CROWDED`, `OVERSIZE`, or `DROPPED` and above."""
         known = self._known.setdefault(tenant, {})
         key = (metric, tuple(labels.items()))
         sid = known.get(key)
         return self._register(known, key, entity, tenant, unit, kind) if sid is None else sid
 
     def _register(self, known: dict[Key, int], key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
-        metric, labels = key[0], dict(sorted(key[1]))
+        found = self._cleaner.clean(key[0], dict(sorted(key[1])), entity, unit)
         with self._lock:  # pending must hold a new sid before any other thread can see it as known
-            try:
-                sid, new = self._catalog.register(metric, labels, entity=entity, tenant=tenant, unit=unit, kind=kind)
-            except TooLarge:
-                return REFUSED
-            except InputError:
-                return OVERSIZE
-            if new:
-                series = Series(
-                    sid=sid, metric=metric, labels=labels, entity=entity, unit=unit, kind=kind, tenant=tenant
-                )
-                self._pending.setdefault(tenant, {})[sid] = series
+            sid = found if isinstance(found, int) else self._new(found, tenant, kind)
+            if sid < 0:
+                return sid
             if len(known) >= CACHE_LIMIT:
                 known.clear()
             known[key] = sid
         return sid
+
+    def _new(self, found: Identity, tenant: str, kind: SeriesKind) -> int:
+        """The sid of a series that was cleaned; `_lock` is held."""
+        metric, labels = found.metric, dict(sorted(found.labels.items()))
+        try:
+            sid, new = self._catalog.register(
+                metric, labels, entity=found.entity, tenant=tenant, unit=found.unit, kind=kind
+            )
+        except TooLarge as error:
+            self._note(error, tenant)
+            return CROWDED if error.reason == "metric_cardinality" else REFUSED
+        except InputError:
+            return OVERSIZE
+        if new:
+            series = Series(
+                sid=sid, metric=metric, labels=labels, entity=found.entity, unit=found.unit, kind=kind, tenant=tenant
+            )
+            self._pending.setdefault(tenant, {})[sid] = series
+        if found.factor != 1.0:
+            self._factors.setdefault(tenant, Factors()).set(sid, found.factor)
+        return sid
+
+    def _note(self, error: TooLarge, tenant: str) -> None:
+        """Keep what a refusal says, for the sender and for the metrics."""
+        notes = self._notes.setdefault(tenant, {})
+        metric, label = (str(error.facts.get(name, "")) for name in ("metric", "label"))
+        if metric in notes or len(notes) < MAX_NOTES:
+            notes[metric] = error.message
+        self._refused(metric, label)
+
+    @property
+    def drops(self) -> tuple[str, ...]:
+        """Reasons of rules that drop series, by `sid - DROPPED`."""
+        return self._cleaner.drops
+
+    def notes(self, tenant: str) -> list[str]:
+        """What the tenant's limits were reached by, metric by metric."""
+        return list(self._notes.get(tenant, {}).values())
+
+    def converted(self, sids: Ints, values: npt.NDArray[np.float64], tenant: str) -> npt.NDArray[np.float64]:
+        """The values in base units, where a series is converted."""
+        factors = self._factors.get(tenant)
+        return values if factors is None else factors.apply(sids, values)
 
     def pending(self, sids: Ints, tenant: str) -> list[Series]:
         """Definitions among these sids that no append has made durable yet."""

@@ -18,6 +18,7 @@ import orjson
 
 from twofold.errors import Corrupt, InputError, NotFound, TooLarge
 from twofold.records.series import Origin, Series, SeriesKind
+from twofold.store.catalog.crowd import Crowd, crowd_of
 from twofold.store.catalog.lines import Line, Lines
 
 HASH_BITS: Final = 43
@@ -35,10 +36,12 @@ class FileCatalog:
     Args:
         root: The folder; made when absent.
         limit_per_tenant: Most series of one tenant.
+        limit_per_metric: Most series of one metric of a tenant; 0 for no such limit.
     """
 
-    def __init__(self, root: Path, *, limit_per_tenant: int = 200_000) -> None:
+    def __init__(self, root: Path, *, limit_per_tenant: int = 200_000, limit_per_metric: int = 0) -> None:
         self._limit = limit_per_tenant
+        self._limit_per_metric = limit_per_metric
         self._lock = threading.RLock()
         self._tenants: dict[str, _Tenant] = {}
         self._unsaved: list[Line] = []
@@ -66,6 +69,8 @@ class FileCatalog:
 
         Raises:
             InputError: Metric and labels are larger than 16 KiB together (`reason="labels_size"`).
+            TooLarge: A limit is reached; the message and the facts name the metric and the label that fill it
+                (`reason` is "cardinality" or "metric_cardinality"). Known series are found all the same.
         """
         identity = _identity(metric, labels)
         if len(identity) > MAX_IDENTITY_BYTES:
@@ -78,15 +83,27 @@ class FileCatalog:
             sid = known.find(metric, identity)
             if sid in known.packed:
                 return sid, False
-            if len(known.packed) >= self._limit:
-                raise TooLarge(
-                    f"tenant {tenant} has {self._limit} series, its limit; drop labels with many values "
-                    "or raise the limit",
-                    reason="cardinality",
-                    limit=self._limit,
-                )
+            self._check_limits(known, metric)
             self._add(tenant, sid, identity, orjson.dumps([entity, unit, kind.value, origin.value]))
             return sid, True
+
+    def _check_limits(self, known: _Tenant, metric: str) -> None:
+        """Raise `TooLarge` where one more series of the metric passes a limit."""
+        if 0 < self._limit_per_metric <= known.size(metric):
+            crowd = known.crowd(metric)
+            reason, limit, what = "metric_cardinality", self._limit_per_metric, "that metric"
+        elif len(known.packed) >= self._limit:
+            crowd = known.crowd()
+            reason, limit, what = "cardinality", self._limit, f"tenant {known.name}"
+        else:
+            return
+        raise TooLarge(
+            f"{what} may have {limit} series and has them: {crowd}; drop the label by a relabel rule or raise it",
+            reason=reason,
+            limit=limit,
+            metric=crowd.metric,
+            label=crowd.label,
+        )
 
     def restore(self, series: Sequence[Series]) -> None:
         """See `Catalog.restore`.
@@ -176,10 +193,11 @@ class FileCatalog:
 class _Tenant:
     """One tenant's definitions and where to look for them."""
 
-    __slots__ = ("_entities", "_metrics", "_moved", "_name", "packed")
+    __slots__ = ("_crowds", "_entities", "_metrics", "_moved", "name", "packed")
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
+        self._crowds: dict[str, tuple[int, Crowd]] = {}
         self.packed: dict[int, bytes] = {}
         self._entities: dict[str, array[int]] = {}
         self._metrics: dict[str, array[int]] = {}
@@ -191,7 +209,7 @@ class _Tenant:
             return self._moved[identity]
         attempt = 0
         while True:
-            sid = series_id(metric, self._name, identity, attempt)
+            sid = series_id(metric, self.name, identity, attempt)
             held = self.packed.get(sid)
             if held is None or held.startswith(identity + _BREAK):
                 return sid
@@ -203,8 +221,22 @@ class _Tenant:
         self.packed[sid] = identity + _BREAK + rest
         self._metrics.setdefault(metric, array("q")).append(sid)
         self._entities.setdefault(entity, array("q")).append(sid)
-        if sid != series_id(metric, self._name, identity):
+        if sid != series_id(metric, self.name, identity):
             self._moved[identity] = sid
+
+    def size(self, metric: str) -> int:
+        """Series of a metric."""
+        return len(self._metrics.get(metric, _NONE))
+
+    def crowd(self, metric: str = "") -> Crowd:
+        """What fills a metric, or the largest metric; looked up at refusals 1, 2, 4, 8 and so on."""
+        refusals, found = self._crowds.get(metric, (0, None))
+        if found is None or refusals & (refusals + 1) == 0:
+            name = metric or max(self._metrics, key=self.size, default="")
+            newest = (self.packed[sid].partition(_BREAK)[0] for sid in reversed(self._metrics.get(name, _NONE)))
+            found = crowd_of(name, self.size(name), newest)
+        self._crowds[metric] = (refusals + 1, found)
+        return found
 
     def metrics(self) -> list[str]:
         """All metric names."""
