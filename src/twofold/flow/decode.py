@@ -15,7 +15,7 @@ from twofold.records.columns import Logs, Predictions, Samples, Spans
 from twofold.records.entity import Edge, Entity
 from twofold.records.frame import Frame, FrameKind
 from twofold.records.time import to_ns
-from twofold.store.journal.codec import decode_events, decode_payload, decode_series
+from twofold.store.journal.codec import decode_events, decode_exemplars, decode_payload, decode_series
 
 _BATCHES = {
     FrameKind.SAMPLES: (Samples, "time_ns"),
@@ -26,7 +26,7 @@ _BATCHES = {
 
 
 def decode(frame: Frame) -> tuple[Sequence[object], int]:
-    """Items of a frame, and the newest event time among them (0 without any; definitions and topology have none).
+    """Items of a frame, and the newest event time among them (0 without any, as in definitions).
 
     Raises:
         Corrupt: The payload is not what the frame's kind says.
@@ -50,6 +50,8 @@ def _decode(frame: Frame) -> tuple[Sequence[object], int]:
     if frame.kind is FrameKind.EVENTS:
         events = decode_events(frame)
         return events, max((to_ns(event.time) for event in events), default=0)
+    if frame.kind is FrameKind.EXEMPLARS:
+        return decode_exemplars(frame), 0
     content: Any = orjson.loads(frame.payload)
     entities = [from_json(Entity, one) for one in content["entities"]]
     return [*entities, *(from_json(Edge, one) for one in content["edges"])], 0

@@ -22,6 +22,7 @@ class FrameKind(IntEnum):
     PREDICTIONS = 6  # Arrow IPC stream, schema columns.PREDICTIONS
     TICK = 7  # empty: the receivers' clock, so that timers fire when telemetry stops
     TOPOLOGY = 8  # JSON object {"entities": [...], "edges": [...]}: declared, such as a model's lineage
+    EXEMPLARS = 9  # JSON array of exemplars: requests that metrics point at, evidence for diagnosis
 
 
 class Lane(IntEnum):

@@ -178,7 +178,7 @@ class Bench:
         """Rows of all frames of a kind."""
         found: list[dict[str, Any]] = []
         for frame in self.frames(kind):
-            if kind in {FrameKind.EVENTS, FrameKind.SERIES}:
+            if kind in {FrameKind.EVENTS, FrameKind.SERIES, FrameKind.EXEMPLARS}:
                 found += orjson.loads(frame.payload)
             else:
                 with pa.ipc.open_stream(frame.payload) as stream:

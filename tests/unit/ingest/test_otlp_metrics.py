@@ -19,8 +19,11 @@ from tests.unit.ingest.messages import (
 )
 from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from twofold.aiops.ingest.counts import Item
+from twofold.aiops.ingest.exemplars import Glances
 from twofold.aiops.ingest.otlp.response import Status
 from twofold.errors import Overloaded, StorageFull, Unavailable
+from twofold.flow.decode import decode
+from twofold.records.example import Exemplar
 from twofold.records.frame import FrameKind, Lane
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -236,3 +239,61 @@ def test_attributes_of_every_type_become_text(bench: Bench) -> None:
     send(bench, metric)
     ((_, labels),) = bench.samples()
     assert dict(labels) == {"bool": "true", "int": "-3", "float": "0.5", "text": "x", "list": '["y"]', "none": ""}
+
+
+def test_a_young_counter_begins_with_a_zero_where_it_began_and_a_reset_with_another(bench: Bench) -> None:
+    for time_s, start_s, value in ((0, -30, 5), (10, -30, 6), (20, 15, 7)):
+        metric = total("requests", value)
+        metric.sum.data_points[0].time_unix_nano = NOW_NS + time_s * 10**9
+        metric.sum.data_points[0].start_time_unix_nano = NOW_NS + start_s * 10**9
+        send(bench, metric)
+    (points,) = bench.samples().values()
+    assert [((time_ns - NOW_NS) // 10**9, value) for time_ns, value in points] == [
+        (-30, 0.0),
+        (0, 5.0),
+        (10, 6.0),
+        (15, 0.0),
+        (20, 7.0),
+    ]
+    assert bench.counts.total(Item.POINTS).stored == 3
+
+
+@pytest.mark.parametrize("temporality", [CUMULATIVE, DELTA])
+def test_a_histogram_begins_with_zeros_only_if_it_is_cumulative(bench: Bench, temporality: int) -> None:
+    metric = histogram("took", [0.1], [1, 2], 3.0)
+    metric.histogram.aggregation_temporality = temporality  # type: ignore[assignment]  # an enum's number
+    metric.histogram.data_points[0].start_time_unix_nano = NOW_NS - 10**9
+    send(bench, metric)
+    lengths = {len(points) for points in bench.samples().values()}
+    assert lengths == ({2} if temporality == CUMULATIVE else {1})
+
+
+def test_exemplars_with_a_trace_are_kept_as_evidence(bench: Bench) -> None:
+    metric = histogram("http.server.duration", [0.1, 1.0], [5, 3, 2], 4.5)
+    for value in (0.5, 0.7):
+        metric.histogram.data_points[0].exemplars.add(
+            as_double=value, trace_id=b"\xab" * 16, span_id=b"\xcd" * 8, time_unix_nano=NOW_NS - 5
+        )
+    metric.histogram.data_points[0].exemplars.add(as_double=0.9, time_unix_nano=NOW_NS)
+    send(bench, metric, gauge("load", 1.0))
+    slowest, _ = bench.rows(FrameKind.EXEMPLARS)
+    assert (slowest["trace_id"], slowest["entity"], slowest["duration_ns"]) == ("ab" * 16, "service:cart", 700_000_000)
+    assert (slowest["operation"], slowest["time_ns"]) == ("http.server.duration", NOW_NS - 5)
+    assert bench.counts.total(Item.EXEMPLARS).dropped == {"no_trace_id": 1}
+    items, event_ns = decode(bench.frames(FrameKind.EXEMPLARS)[0])
+    assert [item.duration_ns for item in items if isinstance(item, Exemplar)] == [700_000_000, 500_000_000]
+    assert event_ns == 0, "an exemplar does not move the clock"
+
+
+def test_exemplars_are_looked_for_in_a_small_share_of_the_time() -> None:
+    now, done = [0.0], []
+    glances = Glances(0.1, lambda: now[0])
+
+    def work() -> None:
+        done.append(now[0])
+        now[0] += 2.0
+
+    for _ in range(100):
+        glances.take(work)
+        now[0] += 1.0
+    assert done == [0.0, 22.0, 44.0, 66.0, 88.0]

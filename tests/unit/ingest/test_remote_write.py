@@ -107,3 +107,13 @@ def test_a_message_that_nobody_knows_is_415(bench: Bench) -> None:
     headers = HEADERS | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v3.Request"}
     answer = bench.client.post("/api/v1/write", content=snappy(write_request()), headers=headers)
     assert answer.status_code == 415
+
+
+def test_exemplars_with_a_trace_are_kept_as_evidence(bench: Bench) -> None:
+    request = write_request(({"__name__": "took_seconds_bucket", "job": "cart", "le": "1"}, [(NOW_MS, 1.0)]))
+    exemplar = request.timeseries[0].exemplars.add(value=0.25, timestamp=NOW_MS - 1)
+    exemplar.labels.add(name="traceID", value="AB" * 16)
+    assert bench.client.post("/api/v1/write", content=snappy(request), headers=HEADERS).status_code == 204
+    (found,) = bench.rows(FrameKind.EXEMPLARS)
+    assert (found["trace_id"], found["entity"], found["operation"]) == ("ab" * 16, "service:cart", "took_seconds")
+    assert found["duration_ns"] == 250_000_000

@@ -30,6 +30,7 @@ class Item(StrEnum):
     SPANS = "spans"
     EVENTS = "events"
     PREDICTIONS = "predictions"
+    EXEMPLARS = "exemplars"
 
 
 @dataclass(slots=True)

@@ -18,9 +18,10 @@ import pyarrow as pa
 from twofold.aiops.ingest.rows import Rows
 from twofold.records.columns import samples_batch
 from twofold.records.event import Event
+from twofold.records.example import Exemplar
 from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.series import Series
-from twofold.store.journal.codec import encode_batch, encode_events, encode_series
+from twofold.store.journal.codec import encode_batch, encode_events, encode_exemplars, encode_series
 
 MAX_SAMPLES: Final = 500_000  # rows of a frame: 12 MB of columns
 MAX_LINES: Final = 20_000
@@ -85,6 +86,17 @@ def event_frames(events: Iterable[Event], origin: Origin, partitions: int) -> li
         homes.setdefault(partition_of(event.entity, partitions), []).append(event)
     return [
         _frame(FrameKind.EVENTS, encode_events(found), len(found), origin, partition)
+        for partition, found in sorted(homes.items())
+    ]
+
+
+def exemplar_frames(exemplars: Iterable[Exemplar], origin: Origin, partitions: int) -> list[Frame]:
+    """A frame of exemplars for each partition that gets any, by entity."""
+    homes: dict[int, list[Exemplar]] = {}
+    for exemplar in exemplars:
+        homes.setdefault(partition_of(exemplar.entity, partitions), []).append(exemplar)
+    return [
+        _frame(FrameKind.EXEMPLARS, encode_exemplars(found), len(found), origin, partition)
         for partition, found in sorted(homes.items())
     ]
 

@@ -11,7 +11,8 @@ from twofold.aiops.ingest.clean.series import SeriesCleaner
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
 from twofold.aiops.ingest.entities import Naming
-from twofold.aiops.ingest.frames import Origin, batch_frames, event_frames, sample_frames, tick_frames
+from twofold.aiops.ingest.exemplars import Exemplars
+from twofold.aiops.ingest.frames import Origin, batch_frames, event_frames, exemplar_frames, sample_frames, tick_frames
 from twofold.aiops.ingest.rows import CARDINALITY, Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.aiops.ingest.status import reason_of
@@ -89,6 +90,12 @@ class Intake:
         outcome.stored = outcome.rows = len(unique)
         outcome.duplicate = len(events) - len(unique)
         self._append(event_frames(unique.values(), origin, self._partitions), outcome, origin)
+        return outcome
+
+    def exemplars(self, found: Exemplars, origin: Origin) -> Outcome:
+        """Store exemplars. Raises `Transient` as `samples` does."""
+        kept, outcome = found.finish()
+        self._append(exemplar_frames(kept, origin, self._partitions), outcome, origin)
         return outcome
 
     def tick(self) -> None:

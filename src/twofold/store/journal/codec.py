@@ -23,6 +23,7 @@ from twofold.errors import Corrupt, DecodeError, TooLarge
 from twofold.records import columns
 from twofold.records.codec import from_json, to_json
 from twofold.records.event import Event
+from twofold.records.example import Exemplar
 from twofold.records.frame import Frame, FrameKind, Lane, Source
 from twofold.records.series import Series
 
@@ -159,6 +160,16 @@ def encode_events(events: Sequence[Event]) -> bytes:
 def decode_events(frame: Frame) -> list[Event]:
     """Events in an EVENTS frame. Raises `Corrupt`."""
     return [_record(Event, each, frame) for each in _array(frame)]
+
+
+def encode_exemplars(exemplars: Sequence[Exemplar]) -> bytes:
+    """Payload of an EXEMPLARS frame."""
+    return orjson.dumps([to_json(each) for each in exemplars])
+
+
+def decode_exemplars(frame: Frame) -> list[Exemplar]:
+    """Exemplars in an EXEMPLARS frame. Raises `Corrupt`."""
+    return [_record(Exemplar, each, frame) for each in _array(frame)]
 
 
 def _array(frame: Frame) -> list[Any]:

@@ -9,8 +9,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.responses import Response
 
+from twofold.aiops.ingest.exemplars import Glances
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
+from twofold.aiops.ingest.otlp.exemplars import TRACE_ID, exemplars_of
 from twofold.aiops.ingest.otlp.logs import ShortLogs, logs_of
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
@@ -18,6 +20,7 @@ from twofold.aiops.ingest.otlp.response import failure, success
 from twofold.aiops.ingest.otlp.traces import ShortSpans, spans_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import Rows
+from twofold.aiops.ingest.starts import Beginnings, Starts
 from twofold.errors import TwofoldError
 from twofold.records.frame import FrameKind
 
@@ -47,17 +50,30 @@ class Metrics(_Otlp):
     def __init__(self, intake: Intake) -> None:
         super().__init__(intake)
         self.known = Known("otlp")
+        self._starts = Starts()
+        self._glances = Glances()
 
     def receive(self, payload: Payload) -> Response:
-        """Store the data points."""
-        return success(self._intake.samples(self._rows(payload), payload.origin), payload.media)
+        """Store some of the exemplars, then the data points: a request that fails on the way can come again."""
+        if payload.media == JSON or TRACE_ID in payload.body:
+            self._glances.take(lambda: self._exemplars(payload))
+        begun = self._starts.request(payload.origin.tenant)
+        outcome = self._intake.samples(self._rows(payload, begun), payload.origin)
+        begun.keep()
+        return success(outcome, payload.media)
 
-    def _rows(self, payload: Payload) -> Rows:
+    def _exemplars(self, payload: Payload) -> None:
+        origin = payload.origin
+        request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
+        found = exemplars_of(request, self._intake.naming, origin.tenant, self._intake.latest_ns(origin))
+        self._intake.exemplars(found, origin)
+
+    def _rows(self, payload: Payload, begun: Beginnings) -> Rows:
         tenant = payload.origin.tenant
 
         def validated() -> Rows:
             request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
-            return rows_of(request, self._intake.index, self._intake.naming, tenant)
+            return rows_of(request, self._intake.index, self._intake.naming, tenant, begun)
 
         return validated() if payload.media == JSON else self.known.decode(payload.body, tenant, validated)
 

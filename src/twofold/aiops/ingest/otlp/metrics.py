@@ -14,7 +14,9 @@ Exponential buckets are merged to scale 0 (each boundary twice the one before), 
 merge is exact, whatever scale the sender moves to, and cumulative and delta points stay counters
 that any quantile over a rate can use; a quantile of a cumulative histogram would only tell the
 mean since the process started. The bucket `+Inf` is left out: it equals the count.
-Exemplars, minima and maxima are not kept. Raw counters are stored; rates are derived by detection.
+Minima and maxima are not kept: those of cumulative points tell of all time. Raw counters and deltas are
+stored; rates are derived by detection. A young counter begins with a zero at its start time (`starts`).
+Of a delta a boundary below which nothing more fell in an interval makes no row there.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.otlp.message import IDENTITY, pick, texts
 from twofold.aiops.ingest.rows import RowList, Rows
 from twofold.aiops.ingest.series import SeriesIndex
+from twofold.aiops.ingest.starts import Beginnings
 from twofold.records.series import SeriesKind
 
 NO_RECORDED_VALUE: Final = 1  # DataPointFlags: the sender says that it has nothing to say
@@ -49,7 +52,13 @@ _KINDS: Final = {
 }
 
 
-def rows_of(request: ExportMetricsServiceRequest, index: SeriesIndex, naming: Naming, tenant: str) -> Rows:
+def rows_of(
+    request: ExportMetricsServiceRequest,
+    index: SeriesIndex,
+    naming: Naming,
+    tenant: str,
+    begun: Beginnings | None = None,
+) -> Rows:
     """Every data point of the request as rows, in its order; new series are registered."""
     found = RowList()
     for resource in request.resource_metrics:
@@ -59,7 +68,7 @@ def rows_of(request: ExportMetricsServiceRequest, index: SeriesIndex, naming: Na
         for scope in resource.scope_metrics:
             base = identity | ({SCOPE: scope.scope.name} if scope.scope.name else {})
             for metric in scope.metrics:
-                _Walk(metric, base, entity, tenant, index, found).walk()
+                _Walk(metric, base, entity, tenant, index, found, begun).walk()
     return found.rows()
 
 
@@ -67,7 +76,14 @@ class _Walk:
     """One metric's points into the list of rows."""
 
     def __init__(
-        self, metric: Metric, base: dict[str, str], entity: str, tenant: str, index: SeriesIndex, found: RowList
+        self,
+        metric: Metric,
+        base: dict[str, str],
+        entity: str,
+        tenant: str,
+        index: SeriesIndex,
+        found: RowList,
+        begun: Beginnings | None,
     ) -> None:
         self._metric = metric
         self._base = base
@@ -75,6 +91,7 @@ class _Walk:
         self._tenant = tenant
         self._index = index
         self._found = found
+        self._begun = begun
 
     def walk(self) -> None:
         metric = self._metric
@@ -110,11 +127,15 @@ class _Walk:
                 self._found.next_point()
 
     def _row(
-        self, name: str, labels: dict[str, str], kind: SeriesKind, time_ns: int, value: float, unit: str | None = None
+        self, name: str, labels: dict[str, str], kind: SeriesKind, point: Any, value: float, unit: str | None = None
     ) -> None:
         unit = self._metric.unit if unit is None else unit
         sid = self._index.resolve(name, labels, entity=self._entity, tenant=self._tenant, unit=unit, kind=kind)
-        self._found.add(sid, time_ns, value)
+        if kind is SeriesKind.COUNTER and self._begun is not None:
+            start_ns = point.start_time_unix_nano
+            if self._begun.is_new(sid, start_ns, point.time_unix_nano):
+                self._found.add(sid, start_ns, 0.0)
+        self._found.add(sid, point.time_unix_nano, value)
 
     def _number(self, point: NumberDataPoint, kind: SeriesKind) -> str:
         match point.WhichOneof("value"):
@@ -124,7 +145,7 @@ class _Walk:
                 value = float(point.as_int)
             case _:
                 return "no_value"
-        self._row(self._metric.name, self._base | texts(point.attributes), kind, point.time_unix_nano, value)
+        self._row(self._metric.name, self._base | texts(point.attributes), kind, point, value)
         return ""
 
     def _histogram(self, point: HistogramDataPoint, kind: SeriesKind) -> str:
@@ -134,7 +155,7 @@ class _Walk:
         labels = self._base | texts(point.attributes)
         self._totals(labels, point, kind)
         if counts:
-            self._buckets(labels, bounds, accumulate(counts), point.time_unix_nano, kind)
+            self._buckets(labels, bounds, accumulate(counts), point, kind)
         return ""
 
     def _exponential(self, point: ExponentialHistogramDataPoint, kind: SeriesKind) -> str:
@@ -142,7 +163,7 @@ class _Walk:
         self._totals(labels, point, kind)
         upper = power_of_two_buckets(point)
         bounds = sorted(upper)
-        self._buckets(labels, bounds, accumulate(upper[bound] for bound in bounds), point.time_unix_nano, kind)
+        self._buckets(labels, bounds, accumulate(upper[bound] for bound in bounds), point, kind)
         return ""
 
     def _summary(self, point: SummaryDataPoint, kind: SeriesKind) -> str:
@@ -150,20 +171,20 @@ class _Walk:
         self._totals(labels, point, kind)
         for each in point.quantile_values:
             quantile = labels | {"quantile": number_text(each.quantile)}
-            self._row(self._metric.name, quantile, SeriesKind.GAUGE, point.time_unix_nano, each.value)
+            self._row(self._metric.name, quantile, SeriesKind.GAUGE, point, each.value)
         return ""
 
     def _totals(self, labels: dict[str, str], point: Any, kind: SeriesKind) -> None:
-        self._row(f"{self._metric.name}.count", labels, kind, point.time_unix_nano, float(point.count), "1")
+        self._row(f"{self._metric.name}.count", labels, kind, point, float(point.count), "1")
         if isinstance(point, SummaryDataPoint) or point.HasField("sum"):
-            self._row(f"{self._metric.name}.sum", labels, kind, point.time_unix_nano, point.sum)
+            self._row(f"{self._metric.name}.sum", labels, kind, point, point.sum)
 
     def _buckets(
-        self, labels: dict[str, str], bounds: list[float], upto: Iterable[int], time_ns: int, kind: SeriesKind
+        self, labels: dict[str, str], bounds: list[float], upto: Iterable[int], point: Any, kind: SeriesKind
     ) -> None:
         name = f"{self._metric.name}.bucket"
         for bound, count in zip(bounds, upto, strict=False):  # the last count is the one up to +Inf
-            self._row(name, labels | {"le": number_text(bound)}, kind, time_ns, float(count), "1")
+            self._row(name, labels | {"le": number_text(bound)}, kind, point, float(count), "1")
 
 
 def _kind(data: Any) -> SeriesKind | None:

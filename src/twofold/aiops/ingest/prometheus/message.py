@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from twofold.aiops.ingest.schema import Field, message_class
@@ -87,6 +88,14 @@ _VERSION_2: Final[dict[str, tuple[Field, ...]]] = {
     **_SHARED,
 }
 Request2: Final = message_class("io.prometheus.write.v2", _VERSION_2, "Request")
+
+
+TRACE_LABELS: Final = ("trace_id", "traceID", "traceId")
+
+
+def trace_of(labels: Mapping[str, str]) -> str:
+    """The trace id among an exemplar's labels, by the usual names; empty without one."""
+    return next((labels[name] for name in TRACE_LABELS if labels.get(name)), "")
 
 
 def kind_of(name: str, family_type: str) -> SeriesKind:

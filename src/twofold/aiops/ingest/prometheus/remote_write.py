@@ -14,11 +14,13 @@ from google.protobuf.message import DecodeError as ProtobufError
 from starlette.responses import PlainTextResponse, Response
 
 from twofold.aiops.ingest.entities import labels_entity
+from twofold.aiops.ingest.exemplars import Exemplars, Glances, operation_of
+from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.prometheus import remote_write2
-from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest, family_of, kind_of, unit_of
+from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest, family_of, kind_of, trace_of, unit_of
 from twofold.aiops.ingest.prometheus.native import parts_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import RowList, Rows
@@ -29,6 +31,7 @@ from twofold.errors import DecodeError, TwofoldError
 NAME: Final = "__name__"
 MILLISECOND_NS: Final = 1_000_000
 FAMILY_LIMIT: Final = 100_000  # types remembered a tenant
+_TRACE: Final = b"trace"  # without it no exemplar names one
 _MS_LIMIT: Final = (1 << 63) // MILLISECOND_NS - 1
 
 
@@ -48,17 +51,34 @@ class RemoteWrite:
         self.known = Known("write")
         self.version2 = remote_write2.Version2(intake)
         self._types: dict[str, dict[str, str]] = {}
+        self._glances = Glances()
 
     def receive(self, payload: Payload) -> Response:
         """Store the samples."""
         if payload.media == remote_write2.MEDIA:
             return self.version2.receive(payload)
+        if _TRACE in payload.body:
+            self._glances.take(lambda: self.exemplars(parse(payload.body), payload.origin))
         tenant = payload.origin.tenant
         rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
         outcome = self._intake.samples(rows, payload.origin)
         if text := outcome.text():
             return PlainTextResponse(text, 400)
         return Response(status_code=204)
+
+    def exemplars(self, request: Any, origin: Origin) -> None:
+        """Store the exemplars of a request. Raises `Transient`."""
+        found = Exemplars(origin.tenant, self._intake.latest_ns(origin))
+        for series in request.timeseries:
+            if series.exemplars:
+                labels = {each.name: each.value for each in series.labels}
+                entity, metric = labels_entity(labels), labels.get(NAME, "")
+                unit = unit_of(operation_of(metric))
+                for each in series.exemplars:
+                    trace_id = trace_of({label.name: label.value for label in each.labels})
+                    time_ns = min(each.timestamp, _MS_LIMIT) * MILLISECOND_NS
+                    found.add(trace_id, entity, metric, unit, each.value, time_ns)
+        self._intake.exemplars(found, origin)
 
     def _validated(self, body: bytes, tenant: str) -> Rows:
         request = parse(body)

@@ -9,18 +9,19 @@ Source: Prometheus remote write 2.0 specification.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
 from starlette.responses import PlainTextResponse, Response
 
-from twofold.aiops.ingest.counts import Outcome
+from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.aiops.ingest.entities import labels_entity
+from twofold.aiops.ingest.exemplars import Exemplars, operation_of
 from twofold.aiops.ingest.intake import Intake
-from twofold.aiops.ingest.known import Known
-from twofold.aiops.ingest.prometheus.message import TYPES, Request2, kind_of, ucum, unit_of
+from twofold.aiops.ingest.known import ROW_BYTES, Known, Walked
+from twofold.aiops.ingest.prometheus.message import TYPES, Request2, kind_of, trace_of, ucum, unit_of
 from twofold.aiops.ingest.prometheus.native import parts_of
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.rows import RowList, Rows
@@ -36,12 +37,11 @@ MILLISECOND_NS: Final = 1_000_000
 _MS_LIMIT: Final = (1 << 63) // MILLISECOND_NS - 1
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What one request holds. Histograms stand apart, because the answer counts them apart."""
 
     samples: Rows
-    histograms: Rows | None = None
+    histograms: Rows | None
 
 
 class Version2:
@@ -53,25 +53,29 @@ class Version2:
         self.known = Known("write2")
 
     def receive(self, payload: Payload) -> Response:
-        """Store samples and histograms."""
-        origin = payload.origin
+        """Store samples, histograms and exemplars."""
+        intake, origin = self._intake, payload.origin
         begun = self._starts.request(origin.tenant)
-        found = self._decoded(payload.body, origin.tenant, begun)
-        samples = self._intake.samples(found.samples, origin)
-        histograms = self._intake.samples(found.histograms, origin) if found.histograms is not None else None
+        exemplars = Exemplars(origin.tenant, intake.latest_ns(origin))
+        found = self.decode(payload.body, origin.tenant, exemplars, begun)
+        kept = intake.exemplars(exemplars, origin)
+        samples = intake.samples(found.samples, origin)
+        histograms = Outcome(Item.POINTS) if found.histograms is None else intake.samples(found.histograms, origin)
         begun.keep()
-        headers = written(_accepted(samples), _accepted(histograms) if histograms is not None else 0, 0)
-        texts = [outcome.text() for outcome in (samples, histograms) if outcome is not None]
-        if text := "; ".join(filter(None, texts)):
+        outcomes = (samples, histograms, kept)
+        headers = written(*(each.received - each.rejected.total() for each in outcomes))
+        if text := "; ".join(filter(None, (each.text() for each in outcomes))):
             return PlainTextResponse(text, 400, headers)
         return Response(status_code=204, headers=headers)
 
-    def _decoded(self, body: bytes, tenant: str, begun: Beginnings) -> Decoded:
+    def decode(self, body: bytes, tenant: str, exemplars: Exemplars, begun: Beginnings | None = None) -> Decoded:
+        """The request, the short way when all its series are known. Raises `DecodeError`."""
         walked = self.known.walk(body)
         rows = None if walked is None else self.known.rows(walked, tenant)
-        if rows is not None:
-            return Decoded(rows)
-        found = decoded(parse(body), self._intake.index, tenant, begun)
+        if walked is not None and rows is not None:
+            pointed(walked, body, exemplars)
+            return Decoded(rows, None)
+        found = decoded(parse(body), self._intake.index, tenant, exemplars, begun)
         if walked is not None and found.histograms is None:
             self.known.learn(walked, found.samples, tenant)
         return found
@@ -81,10 +85,6 @@ def written(samples: int, histograms: int, exemplars: int) -> dict[str, str]:
     """The headers that say how many were written."""
     counts = {"samples": samples, "histograms": histograms, "exemplars": exemplars}
     return {WRITTEN.format(name): str(count) for name, count in counts.items()}
-
-
-def _accepted(outcome: Outcome) -> int:
-    return outcome.received - outcome.rejected.total()
 
 
 def parse(body: bytes) -> Any:
@@ -97,19 +97,85 @@ def parse(body: bytes) -> Any:
     return request
 
 
-def decoded(request: Any, index: SeriesIndex, tenant: str, begun: Beginnings | None = None) -> Decoded:
+def decoded(
+    request: Any, index: SeriesIndex, tenant: str, exemplars: Exemplars, begun: Beginnings | None = None
+) -> Decoded:
     """Every sample and histogram as rows, in the order of the request; new series are registered."""
-    reading = _Reading(list(request.symbols), index, tenant, begun)
+    symbols = _Symbols(request.symbols)
+    reading = _Reading(index, tenant, begun)
     for series in request.timeseries:
-        reading.add(series)
+        try:
+            of = symbols.described(series)
+        except DecodeError as error:
+            reading.refuse(series, error.reason)
+            exemplars.refuse(error.reason, len(series.exemplars))
+        else:
+            reading.add(series, of)
+            symbols.exemplars(series, of, exemplars)
     return reading.decoded()
 
 
-class _Reading:
-    """Goes through the series of one request."""
+class _Described(NamedTuple):
+    """What a series says of itself. The unit is that of its samples, `measure` of what its histogram measures."""
 
-    def __init__(self, symbols: list[str], index: SeriesIndex, tenant: str, begun: Beginnings | None) -> None:
-        self._symbols = symbols
+    metric: str
+    labels: Mapping[str, str]
+    entity: str
+    type_name: str
+    unit: str
+    measure: str
+
+
+class _Symbols:
+    """The strings of a request, by number."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._symbols = list(symbols)
+
+    def labels(self, refs: Sequence[int]) -> dict[str, str]:
+        """Labels with a value. Raises `DecodeError` (`bad_labels`, `bad_symbol`)."""
+        texts = [self._text(ref) for ref in refs]
+        names = texts[::2]
+        if len(texts) % 2 or len(set(names)) != len(names):
+            raise DecodeError("labels are no pairs, or repeat a name", reason="bad_labels")
+        return {name: value for name, value in zip(names, texts[1::2], strict=True) if value}
+
+    def described(self, series: Any) -> _Described:
+        """Labels, type and unit. Raises `DecodeError` (`bad_labels`, `bad_symbol`)."""
+        labels = self.labels(series.labels_refs)
+        metric = labels.pop(NAME, "")
+        if not metric:
+            raise DecodeError("a series without a name", reason="bad_labels")
+        number, unit = 0, ""
+        for metadata in series.metadata:
+            number, unit = metadata.type, self._text(metadata.unit_ref) if metadata.unit_ref else ""
+            self._text(metadata.help_ref or 0)
+        type_name = TYPES[number] if 0 < number < len(TYPES) else ""
+        told = ucum(unit)
+        measure = unit_of(operation_of(metric)) or told
+        return _Described(metric, labels, labels_entity(labels), type_name, unit_of(metric) or told, measure)
+
+    def exemplars(self, series: Any, of: _Described, found: Exemplars) -> None:
+        """Those of one series."""
+        for each in series.exemplars:
+            try:
+                trace_id = trace_of(self.labels(each.labels_refs))
+            except DecodeError as error:
+                found.refuse(error.reason)
+                continue
+            time_ns = min(each.timestamp, _MS_LIMIT) * MILLISECOND_NS
+            found.add(trace_id, of.entity, of.metric, of.measure, each.value, time_ns)
+
+    def _text(self, ref: int) -> str:
+        if ref >= len(self._symbols):
+            raise DecodeError(f"reference {ref} is past the {len(self._symbols)} symbols", reason="bad_symbol")
+        return self._symbols[ref]
+
+
+class _Reading:
+    """Makes rows of the series of one request."""
+
+    def __init__(self, index: SeriesIndex, tenant: str, begun: Beginnings | None) -> None:
         self._index = index
         self._tenant = tenant
         self._begun = begun
@@ -121,47 +187,33 @@ class _Reading:
         some = histograms.points or histograms.rejected
         return Decoded(self._samples.rows(), histograms if some else None)
 
-    def add(self, series: Any) -> None:
+    def refuse(self, series: Any, reason: str) -> None:
+        """Count what a series holds, for none of it makes rows."""
+        for rows, points in ((self._samples, series.samples), (self._histograms, series.histograms)):
+            if points:
+                rows.refuse(reason, len(points))
+
+    def add(self, series: Any, of: _Described) -> None:
         """The samples and histograms of one series."""
-        try:
-            labels, type_name, unit = self._described(series)
-        except DecodeError as error:
-            for rows, points in ((self._samples, series.samples), (self._histograms, series.histograms)):
-                if points:
-                    rows.refuse(error.reason, len(points))
-            return
-        metric = labels.pop(NAME)
         if series.samples:
-            kind = kind_of(metric, type_name)
-            sid = self._sid(metric, labels, unit_of(metric) or unit, kind)
+            kind = kind_of(of.metric, of.type_name)
+            sid = self._sid(of, of.metric, of.labels, of.unit, kind)
             for sample in series.samples:
                 self._row(self._samples, sid, kind, sample, series, sample.value)
                 self._samples.next_point()
         for histogram in series.histograms:
-            self._histogram(metric, labels, type_name, unit, series, histogram)
+            try:
+                parts = parts_of(histogram, of.metric, of.labels, of.type_name, of.unit)
+            except DecodeError as error:
+                self._histograms.refuse(error.reason)
+                continue
+            for part in parts:
+                sid = self._sid(of, part.metric, part.labels, part.unit, part.kind)
+                self._row(self._histograms, sid, part.kind, histogram, series, part.value)
+            self._histograms.next_point()
 
-    def _described(self, series: Any) -> tuple[dict[str, str], str, str]:
-        """Labels, type and unit. Raises `DecodeError` (`bad_labels`, `bad_symbol`)."""
-        refs, symbols = series.labels_refs, self._symbols
-        metadata = series.metadata[-1] if series.metadata else None
-        try:
-            texts = [symbols[ref] for ref in refs]
-            unit = symbols[metadata.unit_ref] if metadata is not None and metadata.unit_ref else ""
-            if metadata is not None and metadata.help_ref:
-                symbols[metadata.help_ref]
-        except IndexError:
-            raise DecodeError(f"a reference is past the {len(symbols)} symbols", reason="bad_symbol") from None
-        names = texts[::2]
-        labels = {name: value for name, value in zip(names, texts[1::2], strict=False) if value}
-        if len(texts) % 2 or not labels.get(NAME) or len(set(names)) != len(names):
-            raise DecodeError("labels are no pairs, have no name, or repeat one", reason="bad_labels")
-        number = metadata.type if metadata is not None else 0
-        return labels, TYPES[number] if 0 < number < len(TYPES) else "", ucum(unit)
-
-    def _sid(self, metric: str, labels: Mapping[str, str], unit: str, kind: SeriesKind) -> int:
-        return self._index.resolve(
-            metric, labels, entity=labels_entity(labels), tenant=self._tenant, unit=unit, kind=kind
-        )
+    def _sid(self, of: _Described, metric: str, labels: Mapping[str, str], unit: str, kind: SeriesKind) -> int:
+        return self._index.resolve(metric, labels, entity=of.entity, tenant=self._tenant, unit=unit, kind=kind)
 
     def _row(self, rows: RowList, sid: int, kind: SeriesKind, point: Any, series: Any, value: float) -> None:
         time_ns = min(point.timestamp, _MS_LIMIT) * MILLISECOND_NS
@@ -170,15 +222,25 @@ class _Reading:
             rows.add(sid, start_ns, 0.0)
         rows.add(sid, time_ns, value)
 
-    def _histogram(
-        self, metric: str, labels: dict[str, str], type_name: str, unit: str, series: Any, histogram: Any
-    ) -> None:
-        try:
-            parts = parts_of(histogram, metric, labels, type_name, unit_of(metric) or unit)
-        except DecodeError as error:
-            self._histograms.refuse(error.reason)
-            return
-        for part in parts:
-            sid = self._sid(part.metric, part.labels, part.unit, part.kind)
-            self._row(self._histograms, sid, part.kind, histogram, series, part.value)
-        self._histograms.next_point()
+
+def pointed(walked: Walked, body: bytes, found: Exemplars) -> None:
+    """The exemplars of a request that went the short way; the walker marks the series that have any."""
+    marks = walked.rows[: walked.count * ROW_BYTES].view(np.int64)[3::4] >> 32
+    marked = marks[(marks & 1).astype(bool)] >> 1
+    if len(marked):
+        symbols = _Symbols(parse(body[: int(marks[0]) >> 1]).symbols)
+        for start in marked.tolist():
+            series = parse(body[start : _end(body, start + 1)]).timeseries[0]
+            symbols.exemplars(series, symbols.described(series), found)
+
+
+def _end(body: bytes, at: int) -> int:
+    """End of the length-delimited field whose length stands at `at`; the walker has checked it."""
+    size = shift = 0
+    while True:
+        byte = body[at]
+        at += 1
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004 - the last byte of a varint
+            return at + size
