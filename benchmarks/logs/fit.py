@@ -29,8 +29,8 @@ from twofold.aiops.detect.mining.merge import Logistic, rule
 from twofold.aiops.detect.mining.miner import Miner
 
 PRIOR: Final = {
-    "bias": -1.0, "values": 0.4, "known": -0.5, "log_words": -1.5, "dotted": 1.0, "number": 1.5, "name_before": 1.5,
-    "first": -1.5, "taken": 1.5,
+    "bias": -1.0, "values": 0.4, "known": -0.5, "log_words": -1.5, "dotted": 1.0, "number": 1.5, "name_before": 2.5,
+    "word_before": 1.0, "first": -1.5, "taken": 1.5,
 }  # fmt: skip
 RIDGE: Final = 5.0
 STIFF: Final = {"bias": 0.1, "values": 50.0, "others": 50.0, "per_value": 50.0, "top_share": 50.0}

@@ -34,6 +34,8 @@ class Book:
     def __init__(self, shapes: Shapes, *, most: int, samples: int) -> None:
         self.shapes = shapes
         self.templates: dict[int, Template] = {}
+        self._forms: dict[int, list[Template]] = {}
+        self._kin: dict[tuple[int, ...] | str, int] = {}
         self.aliases: dict[int, int] = {}
         self.evicted = 0
         self._most, self._samples = most, samples
@@ -91,10 +93,12 @@ class Book:
         self.tally.literal[template.row] = 0
         self._enlist(template)
         self.register(template, clock)
+        self.unite(template)
         return template
 
     def _enlist(self, template: Template) -> None:
         self._by_row[template.row] = self.templates[template.id] = template
+        self._forms[template.id] = [template]
         self.alive[template.row] = True
         for word in template.constants():
             self.shapes.count_word(word, 1)
@@ -125,17 +129,36 @@ class Book:
         bucket.refresh(first)
         bucket.remove(set(others))
         self.register(kept, clock)
+        self.unite(kept)
         return first
+
+    def unite(self, template: Template) -> None:
+        """Give a template the id of the one that it is a form of, when there is such a one."""
+        kin = template.kin()
+        other = self._kin.get(kin)
+        if other is None or other not in self.templates or self.templates[other].kin() != kin:
+            self._kin[kin] = template.id
+        elif other != template.id:
+            self._rename(template.id, other)
+
+    def _rename(self, old: int, new: int) -> None:
+        """All forms of one id become forms of another."""
+        for form in self._forms.pop(old):
+            form.id = new
+            self._forms[new].append(form)
+        self.aliases[old] = new
+        del self.templates[old]
 
     def _absorb(self, kept: Template, gone: Template) -> None:
         for place, held in gone.values.items():
             for value, times in held.items():
                 kept.note(place, value, times)
-        self.aliases[gone.id] = kept.id
         self.tally.counts[kept.row] += self.tally.counts[gone.row]
         self.tally.seen[kept.row] = max(self.tally.seen[kept.row], self.tally.seen[gone.row])
         self.shapes.move(gone.row, kept.row)
         kept.merged += 1 + gone.merged
+        if gone.id != kept.id:
+            self._rename(gone.id, kept.id)
         self._leave(gone)
         self._by_row[gone.row] = kept
 
@@ -144,7 +167,12 @@ class Book:
             self.shapes.count_word(word, -1)
         self.alive[template.row] = False
         self._gone.append(template.row)
-        del self.templates[template.id]
+        forms = self._forms[template.id]
+        forms.remove(template)
+        if not forms:
+            del self._forms[template.id], self.templates[template.id]
+        elif self.templates[template.id] is template:
+            self.templates[template.id] = forms[0]
 
     def reuse_rows(self) -> None:
         """Rows that were given up may be given out again: nobody holds their numbers any more."""
@@ -154,7 +182,7 @@ class Book:
         self._gone = []
 
     def _evict(self) -> None:
-        order = sorted(self.templates.values(), key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row))
+        order = sorted((form for forms in self._forms.values() for form in forms), key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row))
         going = order[: max(1, len(order) // 8)]
         rows = {template.row for template in going}
         for structure in {template.structure for template in going}:

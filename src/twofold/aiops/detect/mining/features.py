@@ -22,10 +22,12 @@ _UPPER: Final = re.compile(r"[A-Z][A-Z_]*")
 _CAMEL: Final = re.compile(r"[A-Za-z]*[a-z][A-Z][A-Za-z]*")
 _DOTTED: Final = re.compile(r"\w[.\-/\\]\w")
 _OTHER: Final = re.compile(r"[^\w.\-]")
+_BEFORE_VALUES: Final = frozenset("as at by for from in is of on to via with".split())  # noqa: SIM905 - words
 _BEFORE_NAMES: Final = frozenset(
     """
-    app as at by called class device domain file for from host id in interface is module name named node of on
-    package pid port process service to user users via with
+    account app bucket called class client container database device domain file group host hostname id index
+    interface job key login module name named node package path pid pod port process queue role server service
+    table thread topic uid user username users volume
     """.split()  # noqa: SIM905 - a list of words reads as words
 )
 _LOG_WORDS: Final = frozenset(
@@ -62,7 +64,7 @@ _LOG_WORDS: Final = frozenset(
 NAMES: Final = (
     "bias", "values", "two", "per_value", "top_share", "others", "number", "known", "lower", "title", "upper", "camel",
     "dotted", "other", "length", "spread", "first", "last", "colon", "bracket", "quote", "name_before", "value_before",
-    "value_after", "constants", "share", "inflected", "log_words", "log_new", "repeated", "taken",
+    "value_after", "constants", "share", "inflected", "log_words", "log_new", "repeated", "taken", "word_before",
 )  # fmt: skip
 _SUFFIXES: Final = ("ed", "ing", "able")
 Vector = npt.NDArray[np.float64]
@@ -148,6 +150,7 @@ def features(group: Group) -> Vector:
             own in _LOG_WORDS or own.endswith(_SUFFIXES),
             _share(words, lambda word: values[word] > 1),
             _share(words, group.shapes.taken.__contains__),
+            previous in _BEFORE_VALUES,
         ],
         np.float64,
     )

@@ -14,18 +14,20 @@ from twofold.stats.words import Int32s, Int64s
 
 STAR: Final = "<*>"
 MOST_VALUES: Final = 32
+ENOUGH: Final = 4
+"""So many constant words in the same order are one template, whatever stands between them."""
 _RUN: Final = re.compile(r"<\*>[,:]?\s?<\*>")
 
 Structure = tuple[int, int]
 """Hash of separators and places of words, and the number of words."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Template:
     """One template.
 
     Attributes:
-        id: 63 bit, of the text of its first line's shape. Never changes.
+        id: 63 bit, of the text of its first line's shape. Forms of one template (`kin`) share the oldest one's.
         row: Where its counts stand.
         gaps: Text before the first word, between words, and behind the last: one more than words.
         words: Text of each word in the first line; what a hole held there too.
@@ -46,6 +48,11 @@ class Template:
     def text(self) -> str:
         """The template as people read it, `<*>` for what varies."""
         return render(self.gaps, self.words, self.symbols)
+
+    def kin(self) -> tuple[int, ...] | str:
+        """Equal for forms of one template: its constant words in order, or the whole text when they are few."""
+        constants = self.constants()
+        return tuple(constants) if len(constants) >= ENOUGH else self.text()
 
     def constants(self) -> list[int]:
         """Symbols of its constant words."""
