@@ -40,6 +40,11 @@ class StoreMetrics:
                 journal.damaged_bytes(),
             ),
             rows,
+            GaugeMetricFamily(
+                "twofold_history_damaged_files",
+                "Files that are not what was written; their rows are left out",
+                history.damaged_files(),
+            ),
             GaugeMetricFamily("twofold_catalog_series", "Series known", catalog.count(tenant=DEFAULT_TENANT)),
             GaugeMetricFamily(
                 "twofold_catalog_damaged_lines",

@@ -45,7 +45,7 @@ from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
 from twofold.flow.runner import Runner
 from twofold.flow.sink import LedgerSink
-from twofold.flow.watch import Watch
+from twofold.flow.watch import Watch, read_cursor
 from twofold.joints.detectors import Released
 from twofold.joints.promotions import Promotions
 from twofold.mlops.monitor.profiles import Profiles
@@ -265,9 +265,7 @@ def _announce(server: Server, url: str, begun: float) -> None:
 
 
 def _cursor(stores: Stores) -> int:
-    if stores.blobs.exists(_CURSOR):
-        return int(stores.blobs.get(_CURSOR))
-    return 0
+    return read_cursor(stores.blobs, _CURSOR)
 
 
 def _check_exposure(http: HttpConfig) -> None:

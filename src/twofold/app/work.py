@@ -22,7 +22,7 @@ from twofold.app.remedies import remedies
 from twofold.config import Config, failpoint
 from twofold.errors import NotFound, TwofoldError
 from twofold.flow.outgoing import Outgoing
-from twofold.flow.watch import Follower, Watch
+from twofold.flow.watch import Follower, Watch, read_cursor
 from twofold.flow.workflow import Workflows
 from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
 from twofold.joints import backtests
@@ -139,7 +139,7 @@ class Worker:
         return Watch(
             self.ledger,
             [follower],
-            after=int(self.blobs.get(cursor)) if self.blobs.exists(cursor) else 0,
+            after=read_cursor(self.blobs, cursor),
             save=lambda seq: self.blobs.put(cursor, str(seq).encode()),
         )
 

@@ -47,7 +47,7 @@ def load(blobs: Blobs, name: str) -> Checkpoint | None:
     """The checkpoint of that name, or None when there is none.
 
     Raises:
-        Corrupt: The blob is not a checkpoint. Nothing is lost: deleting it replays the journal from its start.
+        Corrupt: The blob is not a checkpoint, or damaged. What was learnt is lost; the journal is not.
     """
     try:
         data = blobs.get(name)
@@ -66,6 +66,6 @@ def load(blobs: Blobs, name: str) -> Checkpoint | None:
                 stage_state[field] = value.tobytes() if mark == "b" else value
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise Corrupt(
-            f"checkpoint {name} cannot be read: {error}; delete it to replay the journal", blob=name
+            f"checkpoint {name} cannot be read: {error}", blob=name
         ) from error
     return Checkpoint(position=Position(segment, offset), states=states)

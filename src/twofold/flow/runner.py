@@ -72,7 +72,7 @@ class Progress:
     Attributes:
         failures: Times that results were held back.
         poisoned: Frames that could not be read and were skipped.
-        refused_builds: Times that another version could not take over.
+        refused_builds: Times that another version could not take over, or that a checkpoint was damaged.
     """
 
     frames: int = 0
@@ -121,7 +121,7 @@ class Runner:
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        """Restore the checkpoint and begin in a thread of its own. Raises `Corrupt` for an unreadable checkpoint."""
+        """Restore the checkpoint and begin in a thread of its own."""
         self.restore()
         self._thread = threading.Thread(target=self._loop, name=f"pipeline-{self._partition}", daemon=True)
         self._thread.start()
@@ -134,8 +134,13 @@ class Runner:
             self._thread = None
 
     def restore(self) -> None:
-        """Take the last checkpoint's states and position, if there is one."""
-        saved = checkpoint.load(self._blobs, self._checkpoint_name)
+        """Take the last checkpoint's states and position, if there is one; a damaged one is given up."""
+        try:
+            saved = checkpoint.load(self._blobs, self._checkpoint_name)
+        except Corrupt as error:
+            self.progress.refused_builds += 1
+            log.error("learning begins anew at the oldest frame that is kept: %s", error)  # noqa: TRY400 - damaged bytes, no fault of the code
+            saved = None
         if saved is None:
             return
         for key, states in saved.states.items():

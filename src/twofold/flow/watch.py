@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from twofold.errors import TwofoldError
+from twofold.errors import Corrupt, NotFound, TwofoldError
+from twofold.store.blobs import Blobs
 from twofold.store.ledger import Change, Ledger
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,17 @@ log = logging.getLogger(__name__)
 _LONGEST_S: Final = 10.0
 
 Follower = Callable[[Sequence[Change]], object]
+
+
+def read_cursor(blobs: Blobs, name: str) -> int:
+    """Up to where a follower was told; 0, the beginning of the feed, when there is no note or a damaged one."""
+    try:
+        return int(blobs.get(name))
+    except NotFound:
+        return 0
+    except (Corrupt, ValueError) as error:
+        log.error("%s is damaged, everything is told again: %s", name, error)  # noqa: TRY400 - the file is at fault
+        return 0
 
 
 class Watch:

@@ -5,8 +5,8 @@ Checks what readers would check (frames, lines, pages, keys), but all of it and 
 
 from __future__ import annotations
 
+import io
 import itertools
-import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from twofold.errors import TwofoldError
+from twofold.errors import Corrupt, TwofoldError
 from twofold.records.access import Audit
 from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog.lines import Lines
@@ -26,6 +26,7 @@ from twofold.store.history import Table
 from twofold.store.history.delta_table import DeltaFiles
 from twofold.store.history.layout import LAYOUTS
 from twofold.store.history.pins import Pins
+from twofold.store.journal.commits import read_positions
 from twofold.store.journal.partition import SUFFIX
 from twofold.store.journal.recovery import damages
 from twofold.store.ledger.audit import check_chain
@@ -71,11 +72,11 @@ def _journal(home: Path, root: Path) -> Iterator[Problem]:
             if int(older.stem) + older.stat().st_size != int(newer.stem):
                 yield _problem(home, newer, f"does not follow from {older.name}: a part of the journal is missing")
         try:
-            json.loads((partition / "committed.json").read_bytes())
+            read_positions(partition / "committed.json")
         except FileNotFoundError:
             pass
-        except ValueError as error:
-            yield _problem(home, partition / "committed.json", f"cannot be read: {error}")
+        except Corrupt as error:
+            yield _problem(home, partition / "committed.json", error.message)
 
 
 def _catalog(home: Path, root: Path) -> Iterator[Problem]:
@@ -123,15 +124,14 @@ def _parquet(path: Path, rows: int | None) -> str:
 def _blobs(home: Path, root: Path) -> Iterator[Problem]:
     blobs = FileBlobs(root)
     for key in blobs.keys(""):
-        path = root / f"{key}.blob"
         try:
-            blobs.get(key)
+            data = blobs.get(key)
             if key.startswith("checkpoints/"):
-                with zipfile.ZipFile(path) as archive:
+                with zipfile.ZipFile(io.BytesIO(data)) as archive:
                     if broken := archive.testzip():
-                        yield _problem(home, path, f"its part {broken} fails its check")
+                        yield _problem(home, root / key, f"its part {broken} fails its check")
         except (TwofoldError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            yield _problem(home, path, str(error))
+            yield _problem(home, root / key, str(error))
 
 
 def _sqlite(home: Path, path: Path) -> Iterator[Problem]:

@@ -98,7 +98,14 @@ class Compactor:
 
     def _run(self, table: Table, files: DeltaFiles) -> int:
         removed = 0
-        for due in self._due(files.files()):
+        for group in self._due(files.files()):
+            due = files.whole(group)
+            if len(due) < len(group):  # their bytes stand in quarantine; other readers of the table must not meet them
+                lost = group.pick(~np.isin(group.paths, due.paths))
+                files.commit([], old=lost, change=True)
+                removed += len(lost)
+                if len(due) < 2:  # noqa: PLR2004 - nothing to merge
+                    continue
             new: list[NewFile] = []
             try:
                 new.extend(self._rewritten(table, files, due))

@@ -239,6 +239,7 @@ class DeltaHistory:
             return LAYOUTS[Table.SAMPLES].incoming.empty_table()
         files, hot = self._now(Table.SAMPLES, tenant, start_ns, end_ns)
         chosen = files.holding(tenant=tenant, start_ns=start_ns, end_ns=end_ns, sids=sids)
+        chosen = self._tables[Table.SAMPLES].whole(chosen)
         paths = [self._tables[Table.SAMPLES].path(path) for path in chosen.paths]
         return self._reader.read(paths, hot, sids, start_ns, end_ns)
 
@@ -267,7 +268,7 @@ class DeltaHistory:
     def _view(
         self, table: Table, files: FileSet, hot: Sequence[Piece], tenant: str, start_ns: int, end_ns: int
     ) -> View:
-        chosen = files.holding(tenant=tenant, start_ns=start_ns, end_ns=end_ns)
+        chosen = self._tables[table].whole(files.holding(tenant=tenant, start_ns=start_ns, end_ns=end_ns))
         apart = chosen.apart() if table is Table.SAMPLES else np.ones(len(chosen), bool)
         if table is Table.SAMPLES and hot:
             apart &= chosen.last_ns < min(piece.first_ns for piece in hot)
@@ -292,7 +293,10 @@ class DeltaHistory:
     def pinned(self, reference: str, sql: str, *, tenant: str) -> pa.Table:
         """See `History.pinned`. Raises `NotFound` for a version that is not pinned, else as `query`."""
         table, version = parse(reference)
-        view = self._view(table, self._pins.get(table, version), [], tenant, FIRST_NS, LAST_NS)
+        files = self._pins.get(table, version)
+        if len(self._tables[table].whole(files)) < len(files):
+            raise Corrupt(f"files of {reference} are damaged or gone; restore them from a backup", reference=reference)
+        view = self._view(table, files, [], tenant, FIRST_NS, LAST_NS)
         return run(sql, {table.value: view}, limits=self._config.pinned_sql)
 
     def release(self, reference: str) -> None:
@@ -316,6 +320,10 @@ class DeltaHistory:
     def compact(self) -> int:
         """See `History.compact`. Another process may append meanwhile; a second one at the same time does nothing."""
         return self._compactor.run()
+
+    def damaged_files(self) -> int:
+        """Files that this process met, and that are not what was written."""
+        return sum(len(files.soundness.damaged) for files in self._tables.values())
 
     def newest_ns(self) -> int:
         """See `History.newest_ns`."""

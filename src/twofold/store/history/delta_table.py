@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import deltalake
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -32,6 +33,9 @@ from twofold.store.disk import make_folder, sync_file, sync_folder, translated
 from twofold.store.failpoints import reach
 from twofold.store.history.fileset import FileSet, file_path, file_set, sequence_of
 from twofold.store.history.layout import ROW_GROUP, Layout
+from twofold.store.history.soundness import Soundness, crc_of
+from twofold.store.history.mirror import Mirror
+from twofold.store.history.soundness import Soundness, crc_of
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +71,16 @@ class DeltaFiles:
         self._log = folder / "_delta_log"
         self._layout = layout
         self._lock = threading.RLock()
+        self.soundness = Soundness(folder, folder.parent / "quarantine" / folder.name)
+        self._mirror = Mirror(self._log, folder.parent / "mirror" / folder.name)
+        self.soundness = Soundness(folder, folder.parent / "quarantine" / folder.name)
         with translated(f"open the table in {folder}"):
             make_folder(self._log)
+            self._mirror.mend()
+            (self._log / "_last_checkpoint").unlink(missing_ok=True)  # a hint without a checksum; listing says the same
             self._table = self._open()
             self._sync_newest()
+            self._mirror.complete([*self._log.glob("[0-9]*.json"), *self._log.glob("*.checkpoint*.parquet")])
         self._files = self._load()
 
     @property
@@ -85,6 +95,11 @@ class DeltaFiles:
                 self._reload()
             return self._files
 
+    def whole(self, files: FileSet) -> FileSet:
+        """Files without those whose bytes are not what was written. Raises `Unavailable`."""
+        damaged = self.soundness.damaged_of(files.paths)
+        return files.pick(np.array([path not in damaged for path in files.paths], bool)) if damaged else files
+
     def transaction(self, name: str) -> int:
         """The number last committed under this name; -1 for none."""
         with self._lock:
@@ -97,18 +112,23 @@ class DeltaFiles:
         `sequence` is its place in the order of writing, 0 for the newest; `change` is False when the rows
         stood in the table before (compaction).
         """
-        path = file_path(hour, sequence or self.next_sequence(), secrets.token_hex(4))
-        target = self._folder / path
-        with translated(f"write {rows.num_rows} rows to {target.name}"):
-            make_folder(target.parent)
+        mark = secrets.token_hex(4)
+        written = self._folder / file_path(hour, sequence or self.next_sequence(), mark)
+        with translated(f"write {rows.num_rows} rows to {written.name}"):
+            make_folder(written.parent)
             try:
-                pq.write_table(rows, target, row_group_size=ROW_GROUP, **self._layout.options())
+                pq.write_table(rows, written, row_group_size=ROW_GROUP, **self._layout.options())
+                target = written.with_stem(f"{written.stem}-{crc_of(written):08x}")
+                written.rename(target)
                 sync_file(target)
                 sync_folder(target.parent)
             except BaseException:
-                target.unlink(missing_ok=True)
+                for left in written.parent.glob(f"{written.stem}*"):
+                    left.unlink(missing_ok=True)
                 raise
             size = target.stat().st_size
+        path = target.relative_to(self._folder).as_posix()
+        self.soundness.trust(path)
         action = AddAction(
             path=path,
             size=size,
@@ -182,6 +202,7 @@ class DeltaFiles:
                 self._sync_newest()
             except OSError as error:
                 raise Unavailable(f"cannot sync the log of {self._folder}: {error}", committed=True) from error
+            self._copy_newest()
             if self._files.version % _CHECKPOINT_EVERY == 0:
                 self._checkpoint_when_possible()
 
@@ -210,6 +231,7 @@ class DeltaFiles:
             self.files()
             self._checkpoint_when_possible()
             self._table.cleanup_metadata()
+            self._mirror.prune()
 
     def _open(self) -> deltalake.DeltaTable:
         self._set_torn_aside()
@@ -262,15 +284,25 @@ class DeltaFiles:
         self._table.create_checkpoint()
         for written in self._log.glob(f"{self._files.version:020d}.checkpoint*.parquet"):
             sync_file(written)
+            self._mirror.add(written)
         sync_file(self._log / "_last_checkpoint")
         sync_folder(self._log)
 
     def _sync_newest(self) -> None:
-        version = self._table.version()
-        for number in range(max(0, version - _NEWEST), version + 1):
-            if (entry := self._entry(number)).exists():
-                sync_file(entry)
+        for entry in self._newest():
+            sync_file(entry)
         sync_folder(self._log)
+
+    def _copy_newest(self) -> None:
+        try:
+            self._mirror.complete(self._newest())
+        except OSError:  # the next commit or start tries again; until then there is one copy
+            log.exception("the log of %s could not be copied", self._folder)
+
+    def _newest(self) -> list[Path]:
+        version = self._table.version()
+        entries = (self._entry(number) for number in range(max(0, version - _NEWEST), version + 1))
+        return [entry for entry in entries if entry.exists()]
 
     def _entry(self, version: int) -> Path:
         return self._log / f"{version:020d}.json"

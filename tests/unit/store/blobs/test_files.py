@@ -34,7 +34,7 @@ def test_a_put_that_fails_leaves_the_old_bytes_and_nothing_else(
         with pytest.raises(StorageFull):
             blobs.put("checkpoint", b"new")
     assert blobs.get("checkpoint") == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.blob"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.named"]
 
 
 def test_other_errors_of_the_device_are_not_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +58,31 @@ def test_what_a_killed_process_left_half_written_goes_after_an_hour(tmp_path: Pa
     assert not old.exists()
     assert young.exists()
     assert blobs.keys("") == ["a/b"]
+
+
+def test_a_flipped_bit_in_a_named_blob_is_told(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    blobs.put("cursor", b"1024")
+    path = tmp_path / "cursor.named"
+    for at in range(path.stat().st_size):
+        data = bytearray(path.read_bytes())
+        data[at] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(Corrupt, match="cursor"):
+            blobs.get("cursor")
+        data[at] ^= 1
+        path.write_bytes(data)
+    assert blobs.get("cursor") == b"1024"
+
+
+def test_named_blobs_of_before_there_was_a_check_are_read_replaced_and_deleted(tmp_path: Path) -> None:
+    (tmp_path / "cursor.blob").write_bytes(b"7")
+    blobs = FileBlobs(tmp_path)
+    assert blobs.get("cursor") == b"7"
+    assert blobs.exists("cursor")
+    blobs.put("cursor", b"8")
+    assert (blobs.get("cursor"), blobs.keys("")) == (b"8", ["cursor"])
+    assert [path.name for path in tmp_path.iterdir()] == ["cursor.named"]
+    (tmp_path / "cursor.blob").write_bytes(b"7")  # a crash came before it went
+    blobs.delete("cursor")
+    assert not blobs.exists("cursor")

@@ -18,6 +18,7 @@ from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 
 LOG = "logs/_delta_log"
+COPIES = "mirror/logs"
 DAY = 86_400 * SECOND
 
 
@@ -42,6 +43,7 @@ def test_a_log_entry_torn_by_a_power_cut_is_set_aside_and_the_replay_brings_its_
         history.flush()
     newest = max((tmp_path / LOG).glob("*.json"))
     newest.write_bytes(torn)
+    (tmp_path / COPIES / newest.name).unlink()  # the copy is made after the entry is durable
     again = DeltaHistory(tmp_path)
     assert bodies(again) == ["a"]
     again.append(0, [*first, *second])
@@ -68,8 +70,61 @@ def test_a_log_that_is_damaged_in_its_middle_is_named(history: DeltaHistory, tmp
         history.flush()
     entries = sorted((tmp_path / LOG).glob("*.json"))
     entries[1].write_bytes(b"{")
+    (tmp_path / COPIES / entries[1].name).unlink()
     with pytest.raises(Corrupt, match="logs"):
         DeltaHistory(tmp_path)
+
+
+def test_a_flipped_bit_in_the_log_is_mended_from_its_copy_and_one_in_the_copy_from_the_log(
+    history: DeltaHistory, tmp_path: Path
+) -> None:
+    number = Numbered()
+    frames = [number(logs_frame([body])) for body in "abc"]
+    for each in frames:
+        history.append(0, each)
+        history.flush()
+    history._tables[Table.LOGS].tidy()
+    whole = {path.name: path.read_bytes() for path in (tmp_path / LOG).iterdir() if path.name[0].isdigit()}
+    assert len(whole) == 5, "four entries and a checkpoint"
+    for name, data in whole.items():
+        for folder, at in ((LOG, 50), (COPIES, 0), (COPIES, 50), (COPIES, 5)):
+            path = tmp_path / folder / name
+            flipped = bytearray(path.read_bytes())
+            flipped[at] ^= 1
+            path.write_bytes(flipped)
+            again = DeltaHistory(tmp_path)
+            assert (tmp_path / LOG / name).read_bytes() == data
+            assert (tmp_path / COPIES / name).read_bytes()[9:] == data
+            again.append(0, [each for one in frames for each in one])
+            assert bodies(again) == ["a", "b", "c"]
+        (tmp_path / LOG / name).unlink()
+        assert bodies(DeltaHistory(tmp_path)) == ["a", "b", "c"], f"{name} was gone"
+
+
+def test_a_flipped_bit_in_a_file_costs_its_rows_never_a_wrong_value(history: DeltaHistory, tmp_path: Path) -> None:
+    number = Numbered()
+    for sid in (1, 2, 3):
+        history.append(0, number(samples_frame([(sid, NOON + at, float(at)) for at in range(50)])))
+        history.flush()
+    reference = history.pin(Table.SAMPLES)
+    damaged = sorted((tmp_path / "samples").rglob("*.parquet"))[1]
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 3] ^= 1
+    damaged.write_bytes(data)
+    again = DeltaHistory(tmp_path, config=HistoryConfig(compact=CompactConfig(settle_s=0, small_files=3, kept_hours=0)))
+    found = again.query(
+        "SELECT sid, count(*) AS n, sum(value) AS total FROM samples GROUP BY sid ORDER BY sid", tenant="main"
+    )
+    assert found.to_pylist() == [{"sid": sid, "n": 50, "total": 1225.0} for sid in (1, 3)]
+    assert again.samples([2], NOON, NOON + 50, tenant="main").num_rows == 0
+    assert again.damaged_files() == 1
+    kept = list((tmp_path / "quarantine" / "samples").iterdir())
+    assert [path.read_bytes() for path in kept] == [bytes(data)]
+    with pytest.raises(Corrupt, match="damaged or gone"):
+        again.pinned(reference, "FROM samples", tenant="main")
+    assert again.compact() > 0
+    assert again.samples([1, 2, 3], NOON, NOON + 50, tenant="main").num_rows == 100
+    assert again.status()[Table.SAMPLES].rows == 100
 
 
 def test_without_space_rows_stay_visible_and_the_next_flush_writes_them(
