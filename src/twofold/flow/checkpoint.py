@@ -65,7 +65,5 @@ def load(blobs: Blobs, name: str) -> Checkpoint | None:
                 stage_state = states.setdefault((tenant, Lane[lane]), {}).setdefault(stage, {})
                 stage_state[field] = value.tobytes() if mark == "b" else value
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise Corrupt(
-            f"checkpoint {name} cannot be read: {error}", blob=name
-        ) from error
+        raise Corrupt(f"checkpoint {name} cannot be read: {error}", blob=name) from error
     return Checkpoint(position=Position(segment, offset), states=states)

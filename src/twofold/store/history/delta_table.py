@@ -33,7 +33,6 @@ from twofold.store.disk import make_folder, sync_file, sync_folder, translated
 from twofold.store.failpoints import reach
 from twofold.store.history.fileset import FileSet, file_path, file_set, sequence_of
 from twofold.store.history.layout import ROW_GROUP, Layout
-from twofold.store.history.soundness import Soundness, crc_of
 from twofold.store.history.mirror import Mirror
 from twofold.store.history.soundness import Soundness, crc_of
 
@@ -71,7 +70,6 @@ class DeltaFiles:
         self._log = folder / "_delta_log"
         self._layout = layout
         self._lock = threading.RLock()
-        self.soundness = Soundness(folder, folder.parent / "quarantine" / folder.name)
         self._mirror = Mirror(self._log, folder.parent / "mirror" / folder.name)
         self.soundness = Soundness(folder, folder.parent / "quarantine" / folder.name)
         with translated(f"open the table in {folder}"):
