@@ -22,6 +22,8 @@ from tests.unit.ingest.null import NOW_NS, Bench
 from tests.unit.ingest.test_events import alert, notice
 from tests.unit.ingest.test_predictions import GOOD
 from tests.unit.ingest.test_remote_write import HEADERS, LABELS
+from tests.unit.ingest.test_remote_write2 import HEADERS as HEADERS_2
+from tests.unit.ingest.test_remote_write2 import Writer
 from twofold.aiops.ingest import capture as capture_file
 from twofold.aiops.ingest.capture import Capture, Captured, merged, read_capture, shift
 from twofold.errors import ConfigError, Corrupt, Unsupported
@@ -44,6 +46,11 @@ def fill(bench: Bench) -> None:
     post("/v1/logs", content=logs_request("x").SerializeToString(), headers=PROTOBUF | {"x-twofold-lane": "backfill"})
     post("/v1/traces", content=traces_request(span("x")).SerializeToString(), headers=PROTOBUF)
     post("/api/v1/write", content=snappy(write_request((LABELS, [(NOW_NS // 10**6, 1.0)]))), headers=HEADERS)
+    version2 = Writer()
+    series = version2.series({"__name__": "b"}, (NOW_NS // 10**6, 1.0), kind=1, start=NOW_NS // 10**6 - 1000)
+    refs = [version2.ref("trace_id"), version2.ref("ab" * 16)]
+    series.exemplars.add(labels_refs=refs, value=1.0, timestamp=NOW_NS // 10**6)
+    post("/api/v1/write", content=snappy(version2.request), headers=HEADERS_2)
     post("/v1/changes", json={"kind": "deploy", "service": "cart"})
     post("/webhooks/alertmanager", json=notice(alert()))
     post("/v1/predictions", json=[GOOD])

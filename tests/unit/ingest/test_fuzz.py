@@ -29,11 +29,13 @@ from tests.unit.ingest.mutation import mutated, repeatable
 from tests.unit.ingest.null import NOW_NS, Bench
 from tests.unit.ingest.test_events import alert, notice
 from tests.unit.ingest.test_predictions import GOOD
+from tests.unit.ingest.test_remote_write2 import Writer, corpus
 from tests.unit.ingest.test_scrape import registry
 from twofold.aiops.ingest.body import Budget, decompress
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.prometheus import exposition
+from twofold.aiops.ingest.prometheus.remote_write2 import MEDIA as MEDIA_2
 from twofold.aiops.ingest.receiver import Payload
 from twofold.errors import TwofoldError
 from twofold.records.frame import Lane
@@ -46,6 +48,22 @@ METRICS = metrics_request(
 LOGS = logs_request("one", "two")
 TRACES = traces_request(span("GET /", status=2, http__response__status_code=500))
 WRITE = write_request(({"__name__": "up", "job": "x"}, [(NOW_NS // 10**6, 1.0), (5, float("nan"))]))
+
+
+def native(version: int = 1) -> Any:
+    """A request with a histogram of each schema."""
+    writer = Writer()
+    labels = {"__name__": "took", "job": "x"}
+    made: Any = writer.request if version == 2 else write_request((labels, []))
+    series = writer.series(labels, kind=3) if version == 2 else made.timeseries[0]
+    for schema in (-53, 3):
+        histogram = series.histograms.add(timestamp=NOW_NS // 10**6, count_int=3, sum=1.0, schema=schema)
+        histogram.positive_spans.add(offset=0, length=2)
+        histogram.positive_deltas.extend([1, 1])
+        histogram.custom_values.extend([1.0, 2.0])
+    return made
+
+
 CHANGE = {"kind": "deploy", "service": "cart", "version": "1", "time": "2026-01-01T00:00:00Z", "attributes": {"a": [1]}}
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -56,7 +74,8 @@ BODIES: Final[dict[str, tuple[str, str, list[bytes]]]] = {
     "metrics as JSON": ("/v1/metrics", JSON, [MessageToJson(METRICS, indent=None).encode()]),
     "logs as JSON": ("/v1/logs", JSON, [MessageToJson(LOGS, indent=None).encode()]),
     "traces as JSON": ("/v1/traces", JSON, [MessageToJson(TRACES, indent=None).encode()]),
-    "remote write": ("/api/v1/write", PROTOBUF, [WRITE.SerializeToString()]),
+    "remote write": ("/api/v1/write", PROTOBUF, [WRITE.SerializeToString(), native().SerializeToString()]),
+    "remote write 2": ("/api/v1/write", MEDIA_2, [corpus(), native(2).SerializeToString()]),
     "changes": ("/v1/changes", JSON, [json.dumps([CHANGE]).encode(), json.dumps(CHANGE).encode()]),
     "alertmanager": ("/webhooks/alertmanager", JSON, [json.dumps(notice(alert(), alert(status="resolved"))).encode()]),
     "predictions": ("/v1/predictions", JSON, [json.dumps([GOOD, GOOD]).encode()]),

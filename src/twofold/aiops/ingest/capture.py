@@ -31,7 +31,7 @@ from twofold.aiops.ingest.logs.documents import TIME_KEYS, parse_time_ns
 from twofold.aiops.ingest.logs.message import PushRequest
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
-from twofold.aiops.ingest.prometheus.message import WriteRequest
+from twofold.aiops.ingest.prometheus.message import Request2, WriteRequest
 from twofold.aiops.ingest.wire import parse_time
 from twofold.errors import ConfigError, Corrupt, DecodeError, Unsupported
 from twofold.records.frame import Lane
@@ -68,8 +68,9 @@ class Captured:
         headers = {"content-type": self.media, **self.headers}
         if self.lane is Lane.BACKFILL:
             headers["x-twofold-lane"] = "backfill"
-        if self.path.endswith(("/write", "/push")) and self.media == PROTOBUF:
-            version = {"x-prometheus-remote-write-version": "0.1.0"} if self.path.endswith("/write") else {}
+        if self.path.endswith(("/write", "/push")) and self.media.startswith(PROTOBUF):
+            number = "0.1.0" if self.media == PROTOBUF else "2.0.0"
+            version = {"x-prometheus-remote-write-version": number} if self.path.endswith("/write") else {}
             return bytes(cramjam.snappy.compress_raw(self.body)), headers | version | {"content-encoding": "snappy"}
         return bytes(cramjam.gzip.compress(self.body, 6)), headers | {"content-encoding": "gzip"}
 
@@ -271,21 +272,20 @@ def _shift_traces(request: Captured, delta_ns: int) -> bytes:
 
 
 def _move(message: Message, delta_ns: int, *fields: str) -> None:
-    """Times that are set, moved; never below zero."""
+    """Times that are there and set, moved; never below zero."""
     for name in fields:
-        if value := getattr(message, name):
+        if value := getattr(message, name, 0):
             setattr(message, name, max(0, value + delta_ns))
 
 
 def _shift_write(request: Captured, delta_ns: int) -> bytes:
-    message = WriteRequest()
+    message = WriteRequest() if request.media == PROTOBUF else Request2()
     message.ParseFromString(request.body)
     delta_ms = delta_ns // 1_000_000
     for series in message.timeseries:
-        for sample in series.samples:
-            sample.timestamp += delta_ms
-        for exemplar in series.exemplars:
-            exemplar.timestamp += delta_ms
+        for each in (*series.samples, *series.histograms, *series.exemplars):
+            _move(each, delta_ms, "timestamp", "start_timestamp")
+        _move(series, delta_ms, "created_timestamp")
     shifted: bytes = message.SerializeToString()
     return shifted
 
