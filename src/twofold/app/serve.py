@@ -71,7 +71,14 @@ class Server:
         self.registry = CollectorRegistry()
         self.counts = Counts(self.registry)
         self.capture = Capture(config.capture) if config.capture else None
-        self.ingest = Ingest(stores.journal, stores.catalog, self.counts, config.ingest, capture=self.capture)
+        self.ingest = Ingest(
+            stores.journal,
+            stores.catalog,
+            self.counts,
+            config.ingest,
+            capture=self.capture,
+            folder=config.home / "ingest",
+        )
         self.plane = DataPlane(stores.ledger, stores.blobs, lambda batch: self.ingest.accept_predictions(batch, "main"))
         self.released = Released(stores.ledger, stores.blobs)
         self.secret = bootstrap_admin(stores.ledger)

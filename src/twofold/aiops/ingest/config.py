@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from twofold.aiops.ingest.clean.config import CleanConfig
 from twofold.aiops.ingest.events.config import WebhookConfig
+from twofold.aiops.ingest.files.config import TailedFiles
 from twofold.aiops.ingest.sockets.config import StatsdListener, SyslogListener
 from twofold.errors import ConfigError
 
@@ -64,6 +65,7 @@ class IngestConfig:
         tick_s: Time between two clock frames in the journal, once anything live came in.
         scrape: Prometheus endpoints to pull from.
         syslog, statsd: Socket listeners; none by default.
+        files: Log files to follow.
         walker: Decode metrics of known series with compiled kernels once they are warm.
         webhooks: Secrets of those who tell of events, and what they call our entities.
         clean: What is done to telemetry before it is durable.
@@ -83,6 +85,7 @@ class IngestConfig:
     scrape: tuple[ScrapeTarget, ...] = ()
     syslog: tuple[SyslogListener, ...] = ()
     statsd: tuple[StatsdListener, ...] = ()
+    files: tuple[TailedFiles, ...] = ()
     walker: bool = True
     webhooks: WebhookConfig = field(default_factory=WebhookConfig)
     clean: CleanConfig = field(default_factory=CleanConfig)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -18,6 +19,7 @@ from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
 from twofold.aiops.ingest.events.changes import Changes
 from twofold.aiops.ingest.events.webhooks import WEBHOOKS
+from twofold.aiops.ingest.files.tail import Tail
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
 from twofold.aiops.ingest.known import compile_in_background
@@ -55,7 +57,11 @@ log = logging.getLogger(__name__)
 
 
 class Ingest:
-    """Everything that comes in, by one journal, one catalog and one set of counts."""
+    """Everything that comes in, by one journal, one catalog and one set of counts.
+
+    Args:
+        folder: Where it keeps how far files were read; None forgets that at the end.
+    """
 
     def __init__(
         self,
@@ -65,6 +71,7 @@ class Ingest:
         config: IngestConfig,
         capture: Capture | None = None,
         now_ns: Callable[[], int] = time.time_ns,
+        folder: Path | None = None,
     ) -> None:
         self._config = config
         self._capture = capture
@@ -73,6 +80,7 @@ class Ingest:
         self._intake = Intake(journal, catalog, counts, config, now_ns)
         self._receiver = Receiver(config, counts, capture, now_ns)
         self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
+        self._tail = Tail(self._intake, config.files, folder / "positions.json" if folder else None, capture)
         self.sockets = Sockets(self._intake, config.syslog, config.statsd, capture, now_ns)
         self._ticker: asyncio.Task[None] | None = None
         self._metrics, self._write = Metrics(self._intake), RemoteWrite(self._intake)
@@ -116,6 +124,7 @@ class Ingest:
         if self._grpc is not None:
             await self._grpc.start()
         await self.sockets.start()
+        self._tail.start()
         self._scraper.start()
         self._ticker = asyncio.create_task(self._tick())
 
@@ -124,6 +133,7 @@ class Ingest:
         if self._grpc is not None:
             await self._grpc.stop()
         await self.sockets.stop()
+        await asyncio.to_thread(self._tail.stop)
         await self._scraper.stop()
         if self._ticker is not None:
             self._ticker.cancel()
@@ -208,6 +218,7 @@ def create_ingest(
     counts: Counts,
     config: IngestConfig,
     capture: Capture | None = None,
+    folder: Path | None = None,
 ) -> Ingest:
     """The receivers over these stores."""
-    return Ingest(journal, catalog, counts, config, capture)
+    return Ingest(journal, catalog, counts, config, capture, folder=folder)

@@ -1,0 +1,1 @@
+"""Files: logs that are followed as they grow, and tables that are read once."""
