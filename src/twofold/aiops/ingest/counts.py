@@ -106,6 +106,9 @@ class Counts:
             registry=self.registry,
         )
         self._crowds: set[tuple[str, str]] = set()
+        self._scrubbed = prom.Counter(
+            "twofold_ingest_scrubbed", "Log lines and spans that a scrub rule changed", ["rule"], registry=self.registry
+        )
         self._in_flight = prom.Gauge(
             "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
         )
@@ -146,6 +149,11 @@ class Counts:
                 metric, label = "other", ""
             self._crowds.add((metric, label))
         self._crowded.labels(metric, label).inc()
+
+    def scrubbed(self, lines: Mapping[str, int]) -> None:
+        """Count lines and spans that scrub rules changed, by rule."""
+        for rule, count in lines.items():
+            self._scrubbed.labels(rule).inc(count)
 
     def in_flight(self, size_bytes: int) -> None:
         """Note the bytes in flight."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from twofold.aiops.ingest.clean.lines import LineCleaner
 from twofold.aiops.ingest.clean.series import SeriesCleaner
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
@@ -46,6 +47,7 @@ class Intake:
         self._journal = journal
         self._future_s = config.future_s
         self._past_s = config.clean.past_s
+        self._lines = LineCleaner(config.clean, counts.scrubbed)
         self._partitions = len(journal.partitions())
         self._live: set[str] = set()
 
@@ -77,10 +79,11 @@ class Intake:
     def batch(
         self, kind: FrameKind, batch: pa.RecordBatch, outcome: Outcome, origin: Origin, *, again: bool = False
     ) -> Outcome:
-        """Store lines, spans or predictions. Raises `Transient` as `samples` does.
+        """Clean and store lines, spans or predictions. Raises `Transient` as `samples` does.
 
         With `again` the caller keeps the batch and comes again with it, so a failure is not counted.
         """
+        batch, outcome = self._lines.clean(kind, batch, outcome)
         self._append(batch_frames(kind, batch, origin, self._partitions), outcome, origin, again=again)
         return outcome
 
