@@ -21,11 +21,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from twofold.aiops.ingest.entities import Naming
-from twofold.aiops.ingest.known import Known
+from twofold.aiops.ingest.exemplars import Exemplars
+from twofold.aiops.ingest.known import Known, Walked
 from twofold.aiops.ingest.otlp.message import PROTOBUF, parse
 from twofold.aiops.ingest.otlp.metrics import rows_of
-from twofold.aiops.ingest.prometheus import remote_write
-from twofold.aiops.ingest.prometheus.message import WriteRequest
+from twofold.aiops.ingest.prometheus import remote_write, remote_write2
+from twofold.aiops.ingest.prometheus.message import Request2, WriteRequest
 from twofold.aiops.ingest.rows import Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.store.catalog.files import FileCatalog
@@ -72,8 +73,44 @@ def write_body(number: int) -> bytes:
     return body
 
 
-def measure(walker: str, bodies: list[bytes], validated: Callable[[bytes], Rows], seconds: float) -> dict[str, float]:
-    """Points a second of both ways, over all bodies in turn."""
+def write2_body(number: int, *, exemplars: bool = False) -> bytes:
+    """The same series as `write_body` in version 2.0, typed as counters; an exemplar on every fiftieth, or none."""
+    request = Request2(symbols=[""])
+    refs: dict[str, int] = {"": 0}
+
+    def ref(text: str) -> int:
+        if text not in refs:
+            refs[text] = len(refs)
+            request.symbols.append(text)
+        return refs[text]
+
+    for each in range(POINTS):
+        series = request.timeseries.add()
+        labels = {
+            "__name__": f"some_metric_{each % METRICS}_seconds",
+            "instance": f"10.0.0.{each % 250}:9100",
+            "job": f"service-{number}",
+            "route": f"/api/v1/thing/{each}",
+            "zone": "eu-west-1",
+        }
+        series.labels_refs.extend(ref(text) for pair in labels.items() for text in pair)
+        series.samples.add(value=each * 0.5, timestamp=NOW_NS // 10**6, start_timestamp=NOW_NS // 10**6 - 10**7)
+        series.metadata.add(type=1, help_ref=ref(f"What metric {each % METRICS} says."), unit_ref=ref("seconds"))
+        if exemplars and not each % 50:
+            pair = [ref("trace_id"), ref(f"{each:032x}")]
+            series.exemplars.add(labels_refs=pair, value=1.0, timestamp=NOW_NS // 10**6)
+    body: bytes = request.SerializeToString()
+    return body
+
+
+def measure(
+    walker: str,
+    bodies: list[bytes],
+    validated: Callable[[bytes], Rows],
+    seconds: float,
+    more: Callable[[Walked, bytes], None] = lambda _walked, _body: None,
+) -> dict[str, float]:
+    """Points a second of both ways, over all bodies in turn; `more` is what the short way does besides rows."""
     known = Known(walker)
     known.compile()
     for body in bodies:
@@ -87,6 +124,8 @@ def measure(walker: str, bodies: list[bytes], validated: Callable[[bytes], Rows]
         found = known.rows(walked, "main") if walked is not None else None
         if found is None:
             raise SystemExit(f"the {walker} walker did not know a series that it had learnt")
+        if walked is not None:
+            more(walked, body)
         return found
 
     for body in bodies:
@@ -131,6 +170,18 @@ def run(seconds: float, requests: int) -> dict[str, Any]:
             lambda body: remote_write.rows_of(remote_write.parse(body), index, {}, "main"),
             seconds,
         )
+        write2, pointed = (
+            measure(
+                "write2",
+                [write2_body(number, exemplars=exemplars) for number in range(requests)],
+                lambda body: (
+                    remote_write2.decoded(remote_write2.parse(body), index, "main", Exemplars("main", 1)).samples
+                ),
+                seconds,
+                lambda walked, body: remote_write2.pointed(walked, body, Exemplars("main", 1)),
+            )
+            for exemplars in (False, True)
+        )
     return {
         "series": requests * POINTS,
         "otlp_points_per_s": otlp["short"],
@@ -141,6 +192,11 @@ def run(seconds: float, requests: int) -> dict[str, Any]:
         "remote_write_upb_points_per_s": write["upb"],
         "remote_write_vs_upb": write["short"] / write["upb"],
         "remote_write_bytes_per_point": write["bytes_per_point"],
+        "remote_write2_points_per_s": write2["short"],
+        "remote_write2_upb_points_per_s": write2["upb"],
+        "remote_write2_vs_upb": write2["short"] / write2["upb"],
+        "remote_write2_bytes_per_point": write2["bytes_per_point"],
+        "remote_write2_exemplars_points_per_s": pointed["short"],
     }
 
 
@@ -152,12 +208,13 @@ def main() -> None:
     arguments = parser.parse_args()
     result = run(1.0, 2) if arguments.quick else run(5.0, 20)
     print(f"{'':24}{'short way':>16}{'upb + Python':>16}{'ratio':>9}{'bytes/point':>13}")
-    for name in ("otlp", "remote_write"):
+    for name in ("otlp", "remote_write", "remote_write2"):
         print(
             f"{name + ', points/s':24}{result[name + '_points_per_s']:>16,.0f}"
             f"{result[name + '_upb_points_per_s']:>16,.0f}"
             f"{result[name + '_vs_upb']:>8,.0f}x{result[name + '_bytes_per_point']:>13.0f}"
         )
+    print(f"remote_write2 with an exemplar on every 50th series: {result['remote_write2_exemplars_points_per_s']:,.0f}")
     print(f"{result['series']:,} series, one core")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
