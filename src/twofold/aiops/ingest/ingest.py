@@ -76,7 +76,7 @@ class Ingest:
         self._config = config
         self._capture = capture
         self._counts = counts
-        self._grpc: GrpcListener | None = None
+        self.grpc: GrpcListener | None = None
         self._intake = Intake(journal, catalog, counts, config, now_ns)
         self._receiver = Receiver(config, counts, capture, now_ns)
         self._scraper = Scraper(self._intake, counts, config.scrape, capture, now_ns)
@@ -104,8 +104,8 @@ class Ingest:
     def listen_grpc(self, endpoint: GrpcEndpoint, admit: Admit) -> GrpcListener:
         """Take OTLP over gRPC too, from `start` to `stop`; `admit` gives the tenant of a caller."""
         dialects = {dialect.path: dialect for dialect in self._otlp}
-        self._grpc = GrpcListener(endpoint, admit, self._receiver, dialects, self._config, self._counts)
-        return self._grpc
+        self.grpc = GrpcListener(endpoint, admit, self._receiver, dialects, self._config, self._counts)
+        return self.grpc
 
     def permissions(self) -> dict[str, Permission]:
         """What each route asks for; a receiver whose senders sign asks for the signature alone."""
@@ -121,8 +121,8 @@ class Ingest:
             compile_in_background(
                 self._metrics.known, self._write.known, self._write.version2.known, self._logs.short, self._traces.short
             )
-        if self._grpc is not None:
-            await self._grpc.start()
+        if self.grpc is not None:
+            await self.grpc.start()
         await self.sockets.start()
         self._tail.start()
         self._scraper.start()
@@ -130,8 +130,8 @@ class Ingest:
 
     async def stop(self) -> None:
         """End tasks and wait for requests in work. Closes the capture."""
-        if self._grpc is not None:
-            await self._grpc.stop()
+        if self.grpc is not None:
+            await self.grpc.stop()
         await self.sockets.stop()
         await asyncio.to_thread(self._tail.stop)
         await self._scraper.stop()
