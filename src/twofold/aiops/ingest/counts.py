@@ -10,6 +10,7 @@ rows. Rows of the history plus its own duplicates equal these rows.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,12 @@ class Counts:
         self._scrubbed = prom.Counter(
             "twofold_ingest_scrubbed", "Log lines and spans that a scrub rule changed", ["rule"], registry=self.registry
         )
+        self._clock = prom.Gauge(
+            "twofold_ingest_clock_offset_seconds",
+            "Median of receive time minus newest event time, of entities whose clock is wrong",
+            ["entity"],
+            registry=self.registry,
+        )
         self._in_flight = prom.Gauge(
             "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
         )
@@ -154,6 +161,14 @@ class Counts:
         """Count lines and spans that scrub rules changed, by rule."""
         for rule, count in lines.items():
             self._scrubbed.labels(rule).inc(count)
+
+    def clock(self, entity: str, offset_s: float | None) -> None:
+        """Note by how much an entity's clock is wrong, or that it is right again."""
+        if offset_s is None:
+            with contextlib.suppress(KeyError):  # it was wrong in another tenant, and is told once
+                self._clock.remove(entity)
+        else:
+            self._clock.labels(entity).set(offset_s)
 
     def in_flight(self, size_bytes: int) -> None:
         """Note the bytes in flight."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from twofold.aiops.ingest.clean.lines import LineCleaner
 from twofold.aiops.ingest.clean.series import SeriesCleaner
+from twofold.aiops.ingest.clean.skew import Clocks, newest_of
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
 from twofold.aiops.ingest.entities import Naming
@@ -23,6 +26,10 @@ from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
 from twofold.store.journal import Journal
+
+WATCHED: Final = frozenset({FrameKind.LOGS, FrameKind.SPANS})
+
+log = logging.getLogger(__name__)
 
 
 class Intake:
@@ -47,6 +54,7 @@ class Intake:
         self._journal = journal
         self._future_s = config.future_s
         self._past_s = config.clean.past_s
+        self._clocks = Clocks(config.clean.skew, counts.clock)
         self._lines = LineCleaner(config.clean, counts.scrubbed)
         self._partitions = len(journal.partitions())
         self._live: set[str] = set()
@@ -74,6 +82,9 @@ class Intake:
         definitions = self.index.pending(rows.sid, origin.tenant)  # also of samples that are dropped: else they pend on
         self._append(sample_frames(kept, definitions, origin, self._partitions), outcome, origin)
         self.index.written(definitions, origin.tenant)
+        if origin.lane is Lane.LIVE and kept.points:
+            newest = int(kept.time_ns.argmax())
+            self._watch({self.index.entity(int(kept.sid[newest]), origin.tenant): int(kept.time_ns[newest])}, origin)
         return outcome
 
     def batch(
@@ -85,6 +96,8 @@ class Intake:
         """
         batch, outcome = self._lines.clean(kind, batch, outcome)
         self._append(batch_frames(kind, batch, origin, self._partitions), outcome, origin, again=again)
+        if origin.lane is Lane.LIVE and kind in WATCHED and batch.num_rows:
+            self._watch(newest_of(kind, batch), origin)
         return outcome
 
     def events(self, events: Sequence[Event], outcome: Outcome, origin: Origin) -> Outcome:
@@ -105,6 +118,17 @@ class Intake:
         """A clock frame for every tenant that sent live telemetry since start."""
         for tenant in sorted(self._live):
             self._journal.append(tick_frames(self.origin(tenant, Lane.LIVE), self._partitions))
+
+    def _watch(self, newest: Mapping[str, int], origin: Origin) -> None:
+        """Note how far the newest events lie from now; a clock that turns out wrong is an event."""
+        for entity, time_ns in newest.items():
+            event = self._clocks.note(origin.tenant, entity, time_ns, origin.time_ns)
+            if event is not None:
+                log.warning("%s", event.title)
+                try:
+                    self.events([event], event_outcome(1), origin)
+                except TwofoldError as error:  # what was sent is stored; that its clock is wrong stands in the metrics
+                    log.warning("the event is lost: %s", error)
 
     def _append(self, frames: Sequence[Frame], outcome: Outcome, origin: Origin, *, again: bool = False) -> None:
         if frames:

@@ -25,6 +25,7 @@ from twofold.store.catalog import Catalog
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
 MAX_NOTES: Final = 5  # metrics of a tenant whose refusals are explained
+MAX_ENTITIES: Final = 10_000
 CACHE_LIMIT: Final = 4_000_000  # keys a tenant; the order of labels makes keys differ, so a sender could make many
 
 
@@ -47,6 +48,7 @@ class SeriesIndex:
         self._cleaner = cleaner or SeriesCleaner()
         self._refused = refused
         self._factors: dict[str, Factors] = {}
+        self._entities: dict[str, dict[int, str]] = {}  # of the few series that were asked for
         self._notes: dict[str, dict[str, str]] = {}
         self._known: dict[str, dict[Key, int]] = {}
         self._pending: dict[str, dict[int, Series]] = {}
@@ -107,6 +109,16 @@ class SeriesIndex:
         if metric in notes or len(notes) < MAX_NOTES:
             notes[metric] = error.message
         self._refused(metric, label)
+
+    def entity(self, sid: int, tenant: str) -> str:
+        """The entity of a registered series."""
+        entities = self._entities.setdefault(tenant, {})
+        found = entities.get(sid)
+        if found is None:
+            if len(entities) >= MAX_ENTITIES:
+                entities.clear()
+            found = entities[sid] = self._catalog.get(sid, tenant=tenant).entity
+        return found
 
     @property
     def drops(self) -> tuple[str, ...]:
