@@ -20,6 +20,7 @@ from twofold.store.journal.codec import decode_series
 log = logging.getLogger(__name__)
 
 CONSUMER: Final = "history"
+_TEXTS: Final = frozenset({FrameKind.LOGS, FrameKind.SPANS, FrameKind.PREDICTIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +30,15 @@ class RecorderConfig:
     Attributes:
         flush_s: Longest time that telemetry stays in the hot window and the journal alone.
         flush_rows: Rows after which it is written earlier; bounds memory.
+        text_rows: As how many rows a line, span or prediction counts: its texts take so much more memory than a sample.
         frames: Most frames read at once.
         retry_s: Pause before a transient failure is tried again.
     """
 
     flush_s: float = 30.0
     flush_rows: int = 3_000_000
-    frames: int = 256
+    text_rows: int = 6
+    frames: int = 64
     retry_s: float = 1.0
 
 
@@ -88,9 +91,12 @@ class Recorder:
             while batch := self._next(partition):
                 self._history.append(partition, batch)
                 self._positions[partition] = batch[-1][0]
-                self._rows += sum(frame.rows for _, frame in batch)
+                self._rows += sum(self._weight(frame) for _, frame in batch)
                 frames += len(batch)
         return frames
+
+    def _weight(self, frame: Frame) -> int:
+        return frame.rows * (self._config.text_rows if frame.kind in _TEXTS else 1)
 
     def _next(self, partition: int) -> Sequence[tuple[Position, Frame]]:
         """The next frames; a full hot window is written first, so a disk that takes nothing fills no memory."""
