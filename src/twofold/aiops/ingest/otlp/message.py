@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeVar
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 from google.protobuf.json_format import ParseDict, ParseError
@@ -31,7 +32,7 @@ IDENTITY: Final = (
 # Resource attributes that are kept with every span and log line, for topology and evidence.
 KEPT: Final = ("service.version", *IDENTITY, "deployment.environment.name", "deployment.environment")
 
-_HEX_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
+_HEX_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
 _DEPTH: Final = 100  # protobuf's own limit for nested messages
 
 
@@ -45,7 +46,10 @@ def parse(kind: type[M], body: bytes, media: str) -> M:
     if media == JSON:
         try:
             ParseDict(
-                _ids_to_base64(orjson.loads(body)), message, ignore_unknown_fields=True, max_recursion_depth=_DEPTH
+                _fitted(orjson.loads(body), message.DESCRIPTOR),
+                message,
+                ignore_unknown_fields=True,
+                max_recursion_depth=_DEPTH,
             )
         except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DecodeError(
@@ -63,18 +67,51 @@ def _short(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _ids_to_base64(value: Any, depth: int = 0) -> Any:
-    """OTLP's JSON has ids as hexadecimal where protobuf's JSON mapping has base64."""
-    if depth > _DEPTH * 2:
+class _Slot(NamedTuple):
+    """What a field of a message takes."""
+
+    message: Any  # its descriptor, or None
+    repeated: bool
+    is_id: bool
+
+
+@cache
+def _slots(kind: Any) -> Mapping[str, _Slot]:
+    """Fields of a message by both their names."""
+    return {
+        name: _Slot(field.message_type, field.is_repeated, name in _HEX_IDS)
+        for field in kind.fields
+        for name in (field.camelcase_name, field.name)
+    }
+
+
+def _fitted(value: Any, kind: Any, depth: int = 0) -> dict[str, Any]:
+    """The JSON object that stands for a message of this descriptor, with what is known of it and ids as base64.
+
+    Protobuf's own reader takes a list or a text for a message without fields, and would lose what is in it.
+
+    Raises:
+        ValueError: An object or a list is missing where the message needs one, or it nests too deep.
+    """
+    if not isinstance(value, dict):
+        raise TypeError(f"{kind.name} is a {type(value).__name__}, must be an object")
+    if depth > _DEPTH:
         raise ValueError(f"JSON nests deeper than {_DEPTH} messages")
-    if isinstance(value, dict):
-        return {
-            key: _hex_to_base64(each) if key in _HEX_IDS and isinstance(each, str) else _ids_to_base64(each, depth + 1)
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_ids_to_base64(each, depth + 1) for each in value]
-    return value
+    slots = _slots(kind)
+    found = {}
+    for key, each in value.items():
+        slot = slots.get(key)
+        if slot is None or each is None:
+            continue  # of a later version of the protocol, or unset
+        if slot.message is None:
+            found[key] = _hex_to_base64(each) if slot.is_id and isinstance(each, str) else each
+        elif not slot.repeated:
+            found[key] = _fitted(each, slot.message, depth + 1)
+        elif isinstance(each, list):
+            found[key] = [_fitted(one, slot.message, depth + 1) for one in each]
+        else:
+            raise TypeError(f"{key} is a {type(each).__name__}, must be a list")
+    return found
 
 
 def _hex_to_base64(text: str) -> str:
