@@ -84,6 +84,11 @@ class Pulses:
         )
         held = CounterMetricFamily("twofold_sink_failures", "Times results were held back", labels=["partition"])
         failures = CounterMetricFamily("twofold_stage_failures", "Frames on which a stage raised", labels=["stage"])
+        drops = CounterMetricFamily(
+            "twofold_stage_dropped", "Items that a stage did not use: late, duplicate, …", labels=["stage", "reason"]
+        )
+        for (stage, reason), count in sum((r.stage_drops() for r in self._parts.runners), Counter()).items():
+            drops.add_metric([stage, reason], count)
         for number, runner in enumerate(self._parts.runners):
             place = [str(number)]
             frames.add_metric(place, runner.progress.frames)
@@ -102,7 +107,7 @@ class Pulses:
         starts = CounterMetricFamily(
             "twofold_worker_starts", "Starts of the worker; more than one: it died", worker.starts
         )
-        return [frames, rows, poisoned, held, failures, refused, lag, flushes, waits, starts]
+        return [frames, rows, poisoned, held, failures, drops, refused, lag, flushes, waits, starts]
 
     def _loop(self) -> None:
         before, then = self._rows(), time.monotonic()

@@ -79,6 +79,14 @@ class Pipeline:
             return []
         return new
 
+    def dropped(self) -> Counter[tuple[str, str]]:
+        """Items that stages did not use, by stage and reason: late, duplicate and whatever else each counts."""
+        found: Counter[tuple[str, str]] = Counter()
+        for stage in self.stages:
+            counted: Mapping[str, int] = getattr(stage, "dropped", {})  # not every stage leaves anything out
+            found.update({(stage.name, reason): count for reason, count in counted.items()})
+        return found
+
     def snapshot(self) -> Mapping[str, State]:
         """State of every stage by name, and of the pipeline itself under `pipeline`."""
         states: dict[str, State] = {stage.name: stage.snapshot() for stage in self.stages}

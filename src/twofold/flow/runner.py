@@ -182,6 +182,10 @@ class Runner:
         """How often each stage raised on a frame, over all pipelines."""
         return sum((pipeline.failures for pipeline in list(self._pipelines.values())), Counter())
 
+    def stage_drops(self) -> Counter[tuple[str, str]]:
+        """Items that stages did not use, by stage and reason, over all pipelines."""
+        return sum((pipeline.dropped() for pipeline in list(self._pipelines.values())), Counter())
+
     def checkpoint(self) -> None:
         """Save all states with their position, then release the journal up to it."""
         states: Mapping[Key, Mapping[str, object]] = {key: p.snapshot() for key, p in self._pipelines.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -111,3 +112,22 @@ def test_a_snapshot_carries_the_watermark_and_every_stage() -> None:
     assert (first.words, second.words, new.words) == (["x"], ["x", "a(x)"], [])
     after.push([], event_ns=NOW, received_ns=NOW)
     assert first.advanced == [NOW - 2 * SECOND_NS], "that second has passed already"
+
+
+class Choosy(Echo):
+    """Uses no word twice."""
+
+    def __init__(self) -> None:
+        super().__init__("choosy")
+        self.dropped: Counter[str] = Counter()
+
+    def process(self, items: Sequence[object]) -> Sequence[object]:
+        self.dropped["duplicate"] += sum(isinstance(item, Word) and item.text in self.words for item in items)
+        return super().process(items)
+
+
+def test_what_stages_leave_unused_is_told_by_stage_and_reason() -> None:
+    flow = pipeline(Choosy(), Echo("b"))
+    for _ in range(3):
+        flow.push([Word("x")], event_ns=0, received_ns=NOW)
+    assert flow.dropped() == {("choosy", "duplicate"): 2}
