@@ -19,6 +19,7 @@ from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.records.time import SECOND_NS
 
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int16]
 
 REFUSED: Final = -1  # a `sid` below zero: the catalog gave none, the tenant's limit is reached
 OVERSIZE: Final = -2  # the catalog gave none, the labels are too long
@@ -77,48 +78,56 @@ class Rows:
         """
         outcome = Outcome(Item.POINTS, rejected=self.rejected.copy(), dropped=self.dropped.copy())
         outcome.received = self.points + outcome.rejected.total() + outcome.dropped.total()
-        fault = self._faults(now_ns, future_s, past_s)
-        gone = self.sid >= DROPPED if drops else np.zeros(0, bool)
         kept = self
-        if fault.any() or gone.any():
-            of_point = np.zeros(self.points, np.int16)
-            if gone.any():
-                fault[gone] = 0
-                of_point[self.point[gone]] = len(_REASONS) + (self.sid[gone] - DROPPED)
-                of_point[self.point[~gone]] = 0
-            bad = np.flatnonzero(fault)
-            of_point[self.point[bad]] = fault[bad]
-            for code, count in enumerate(np.bincount(of_point)):
-                if code and count:
-                    reason = _REASONS[code] if code < len(_REASONS) else drops[code - len(_REASONS)]
-                    lost = reason in _LOST or code >= len(_REASONS)
-                    (outcome.dropped if lost else outcome.rejected)[reason] += int(count)
-            good = of_point[self.point] == 0
-            if gone.any():
-                good &= ~gone
-            kept = Rows(
-                self.sid[good], self.time_ns[good], self.value[good], self.point[good], int((of_point == 0).sum())
-            )
+        if len(self.sid):
+            gone = self.sid >= DROPPED if drops and self.sid.max() >= DROPPED else None
+            fault = self._faults(now_ns + int(future_s * SECOND_NS), now_ns - int(past_s * SECOND_NS) if past_s else 0)
+            if fault is not None or gone is not None:
+                kept = self._without(fault, gone, outcome, drops)
         outcome.stored = kept.points
         outcome.rows = len(kept.sid)
         return kept, outcome
 
-    def _faults(self, now_ns: int, future_s: float, past_s: float) -> npt.NDArray[np.int16]:
-        """What is wrong with each row, 0 nothing; the worse of two faults wins."""
-        fault = np.zeros(len(self.sid), np.int16)
+    def _faults(self, latest_ns: int, oldest_ns: int) -> Codes | None:
+        """What is wrong with each row, 0 nothing; the worse of two faults wins. None when nothing is."""
+        refused, early, late = (
+            self.sid.min() < 0,
+            self.time_ns.min() < max(1, oldest_ns),
+            self.time_ns.max() > latest_ns,
+        )
         odd = ~np.isfinite(self.value)
-        if odd.any():
-            fault[odd] = _NOT_FINITE
-            fault[self.value.view(np.uint64) == STALE_BITS] = _STALE
-        fault[self.time_ns > now_ns + int(future_s * SECOND_NS)] = _FUTURE
-        oldest_ns = max(1, now_ns - int(past_s * SECOND_NS)) if past_s else 1
-        old = self.time_ns < oldest_ns
-        if old.any():
-            fault[old] = np.where(self.time_ns[old] <= 0, _NO_TIME, _TOO_OLD)
-        refused = self.sid < 0
-        if refused.any():
-            fault[refused] = _NO_SID[-self.sid[refused]]
+        if not (refused or early or late or odd.any()):
+            return None
+        fault = np.zeros(len(self.sid), np.int16)
+        fault[odd] = _NOT_FINITE
+        fault[self.value.view(np.uint64) == STALE_BITS] = _STALE
+        fault[self.time_ns > latest_ns] = _FUTURE
+        fault[self.time_ns < oldest_ns] = _TOO_OLD
+        fault[self.time_ns <= 0] = _NO_TIME
+        nowhere = self.sid < 0
+        fault[nowhere] = _NO_SID[-self.sid[nowhere]]
         return fault
+
+    def _without(
+        self, fault: Codes | None, gone: npt.NDArray[np.bool_] | None, outcome: Outcome, drops: Sequence[str]
+    ) -> Rows:
+        """The rows that are left; counts points by what became of them."""
+        of_point = np.zeros(self.points, np.int16)
+        stays = np.ones(len(self.sid), bool)
+        if gone is not None:
+            stays = ~gone
+            of_point[self.point[gone]] = len(_REASONS) + (self.sid[gone] - DROPPED)
+            of_point[self.point[stays]] = 0
+        if fault is not None:
+            bad = np.flatnonzero(stays & (fault > 0))
+            of_point[self.point[bad]] = fault[bad]
+        for code, count in enumerate(np.bincount(of_point)):
+            if code and count:
+                by_rule = code >= len(_REASONS)
+                reason = drops[code - len(_REASONS)] if by_rule else _REASONS[code]
+                (outcome.dropped if by_rule or reason in _LOST else outcome.rejected)[reason] += int(count)
+        good = stays & (of_point[self.point] == 0)
+        return Rows(self.sid[good], self.time_ns[good], self.value[good], self.point[good], int((of_point == 0).sum()))
 
 
 class RowList:
