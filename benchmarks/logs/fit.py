@@ -35,7 +35,6 @@ PRIOR: Final = {
 RIDGE: Final = 5.0
 STIFF: Final = {"bias": 0.1, "values": 50.0, "others": 50.0, "per_value": 50.0, "top_share": 50.0}
 """Own ridges. Counts stay near what we hold true: the examples end at a dozen values, live streams do not."""
-THRESHOLD: Final = 0.5
 DRAWN: Final = 1500
 WEIGHT: Final = 200.0
 STEPS: Final = 80
@@ -53,14 +52,14 @@ class Teacher:
         self.now = ""
         self.examples: Examples = []
 
-    def __call__(self, group: Group) -> bool:
-        """Whether to merge."""
+    def __call__(self, group: Group) -> float:
+        """1 when the labels are one, else 0."""
         ruled = rule(group)
         if ruled is not None:
             return ruled
         labels = {label for member in group.members() for label in self.labels.get(member.id) or {self.now}}
         self.examples.append((features(group), float(len(labels) == 1)))
-        return len(labels) == 1
+        return float(len(labels) == 1)
 
 
 def examples(lines: Sequence[tuple[str, str]]) -> Examples:
@@ -102,11 +101,11 @@ def fit(questions: Sequence[Examples]) -> dict[str, float]:
     return dict(zip(NAMES, found.round(4).tolist(), strict=True))
 
 
-def judged(system: System, judge: Logistic) -> dict[str, float]:
-    """Figures of one system under a model."""
+def judged(system: System, judge: Logistic, truth: Sequence[str] = ()) -> dict[str, float]:
+    """Figures of one system under a model, against the corrected labels unless others are given."""
     miner = Miner(judge=judge)
     ids = miner.settled(miner.feed_texts(system.content)).tolist()
-    return score(system.truth, ids, [miner.template(each).text() for each in ids])
+    return score(truth or system.truth, ids, [miner.template(each).text() for each in ids])
 
 
 def main() -> None:
@@ -120,10 +119,10 @@ def main() -> None:
     rows = {}
     for system in systems:
         others = fit([each for name, each in asked.items() if name != system.name])
-        rows[system.name] = judged(system, Logistic(others, THRESHOLD))
+        rows[system.name] = judged(system, Logistic(others))
     rows["unseen"] = {key: mean(row[key] for row in rows.values()) for key in KEYS}
     weights = fit(list(asked.values()))
-    own = [judged(system, Logistic(weights, THRESHOLD)) for system in systems]
+    own = [judged(system, Logistic(weights)) for system in systems]
     rows["seen"] = {key: mean(row[key] for row in own) for key in KEYS}
     for name, row in rows.items():
         print(f"{name:12s}", "  ".join(f"{key} {row[key]:.3f}" for key in KEYS))
@@ -134,7 +133,6 @@ def main() -> None:
             "unseen": {key: round(value, 4) for key, value in rows["unseen"].items()},
             "prior": PRIOR,
             "ridge": RIDGE,
-            "threshold": THRESHOLD,
             "weights": weights,
         }
         MODEL.write_text(json.dumps(told, indent=1) + "\n")

@@ -10,10 +10,11 @@ import numpy as np
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Structure, Template, content_id, render
 from twofold.stats.lines import HOLE, UNSEEN, WILD
-from twofold.stats.shapes import Tally, hash_of
+from twofold.stats.shapes import Tally, find, hash_of, put
 from twofold.stats.words import Bools, Int64s
 
 _FEWEST: Final = 256
+_REMEMBERED: Final = 1 << 18
 
 
 class Book:
@@ -41,6 +42,8 @@ class Book:
         self._most, self._samples = most, samples
         self._buckets: dict[Structure, Bucket] = {}
         self._by_row: list[Template | None] = []
+        self._given: Int64s = np.zeros(_REMEMBERED, np.int64)
+        self._remembered = 0
         self._free: list[int] = []
         self._gone: list[int] = []
         self.tally = Tally(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
@@ -77,8 +80,8 @@ class Book:
 
     def create(
         self, structure: Structure, gaps: tuple[str, ...], words: tuple[str, ...], symbols: Int64s, clock: int
-    ) -> Template:
-        """A template of one line's shape."""
+    ) -> tuple[Template, bool]:
+        """A template of one line's shape, and whether it is neither a form of another nor was there before."""
         if len(self.templates) >= self._most:
             self._evict()
         if not self._free:
@@ -94,7 +97,18 @@ class Book:
         self._enlist(template)
         self.register(template, clock)
         self.unite(template)
-        return template
+        return template, template.id == identity and self._remember(identity)
+
+    def _remember(self, identity: int) -> bool:
+        """Whether the id is given out for the first time, as far back as memory goes."""
+        if find(self._given, identity) >= 0:
+            return False
+        if 2 * (self._remembered + 1) >= len(self._given):
+            self._given[:] = 0
+            self._remembered = 0
+        put(self._given, identity)
+        self._remembered += 1
+        return True
 
     def _enlist(self, template: Template) -> None:
         self._by_row[template.row] = self.templates[template.id] = template
@@ -182,7 +196,10 @@ class Book:
         self._gone = []
 
     def _evict(self) -> None:
-        order = sorted((form for forms in self._forms.values() for form in forms), key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row))
+        order = sorted(
+            (form for forms in self._forms.values() for form in forms),
+            key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row),
+        )
         going = order[: max(1, len(order) // 8)]
         rows = {template.row for template in going}
         for structure in {template.structure for template in going}:

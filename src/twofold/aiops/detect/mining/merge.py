@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from importlib import resources
-from math import log
+from math import exp
 from typing import Final
 
 import numpy as np
@@ -17,16 +17,17 @@ from twofold.stats.lines import HOLE, WILD
 MANY: Final = 32
 """So many different words at one place are a variable, whatever they look like."""
 
-Judge = Callable[[Group], bool]
+Judge = Callable[[Group], float]
+"""Gives the probability that a group is one template."""
 
 
-def rule(group: Group) -> bool | None:
+def rule(group: Group) -> float | None:
     """What needs no judgement: a hole takes every word, something must stay besides, many are a variable; else None."""
     rest = [s for at, s in enumerate(group.newest.symbols.tolist()) if at != group.place]
     if all(s in {HOLE, WILD} for s in rest):
-        return False
+        return 0.0
     if len(group.others) >= MANY or any(int(m.symbols[group.place]) == HOLE for m in group.members()):
-        return True
+        return 1.0
     return None
 
 
@@ -35,25 +36,23 @@ class Logistic:
 
     Args:
         weights: By name of the feature; absent ones count 0.
-        threshold: Probability from which on the group is merged.
 
     Raises:
         ConfigError: A weight of a feature that does not exist.
     """
 
-    def __init__(self, weights: Mapping[str, float], threshold: float = 0.5) -> None:
+    def __init__(self, weights: Mapping[str, float]) -> None:
         if unknown := set(weights) - set(NAMES):
             raise ConfigError(f"no feature is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
         self._weights = np.array([weights.get(name, 0.0) for name in NAMES])
-        self._least = log(threshold / (1 - threshold))
 
-    def __call__(self, group: Group) -> bool:
-        """Whether to merge."""
+    def __call__(self, group: Group) -> float:
+        """Probability that the group is one template."""
         ruled = rule(group)
-        return bool(features(group) @ self._weights > self._least) if ruled is None else ruled
+        return 1 / (1 + exp(-float(features(group) @ self._weights))) if ruled is None else ruled
 
 
 def fitted() -> Logistic:
     """The model as fitted by `python -m benchmarks.logs.fit`; `merge.json` says on what."""
     data = json.loads(resources.files(__package__).joinpath("merge.json").read_text())
-    return Logistic(data["weights"], data["threshold"])
+    return Logistic(data["weights"])

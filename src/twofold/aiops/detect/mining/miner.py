@@ -32,12 +32,16 @@ class MinerConfig:
         masks: The user's regular expressions of values.
         most_shapes: Known shapes; beyond, those not used for long are forgotten.
         most_templates: Templates; beyond, those of a single line's shape not seen for long are forgotten first.
+        merge_at: Probability from which on templates that differ in one word are one.
+        novel_below: A template is told as new when the probability that it belongs to a known one is lower.
         samples: Lines per template that are looked at again for the values they hold.
     """
 
     masks: tuple[str, ...] = ()
     most_shapes: int = 65_536
     most_templates: int = 20_000
+    merge_at: float = 0.5
+    novel_below: float = 0.1
     samples: int = 16
 
 
@@ -143,9 +147,9 @@ class Miner:
             self.shapes.enter(hash_of(words, structure[0], symbols, self.shapes.known), row, clock, self.book.alive)
         else:
             close = bool((bucket.place[: len(bucket.members)] >= 0).any())
-            template = self.book.create(structure, *self._texts(data, low, high, words), symbols, clock)
-            row = self._join(self.book.bucket(structure), clock) if close else template.row
-            if row == template.row:
+            template, novel = self.book.create(structure, *self._texts(data, low, high, words), symbols, clock)
+            row, unlike = self._join(self.book.bucket(structure), clock) if close else (template.row, True)
+            if novel and unlike and row == template.row:
                 self.fresh.append((line, template))
         out[at] = row
         self.book.tally.counts[row] += 1
@@ -161,24 +165,32 @@ class Miner:
             tuple(_text(data, left, right) for left, right in zip(begin, end, strict=True)),
         )
 
-    def _join(self, bucket: Bucket, clock: int) -> int:
-        """Merge the newest template with those that differ in one word, while the judge agrees; gives its row."""
-        index = len(bucket.members) - 1
-        while (found := self._partners(bucket, index)) is not None:
-            index = self.book.merge(bucket, (*found[0], index), found[1], clock)
-        return bucket.members[index].row
+    def _join(self, bucket: Bucket, clock: int) -> tuple[int, bool]:
+        """Merge the newest template with those that differ in one word, while the judge agrees.
 
-    def _partners(self, bucket: Bucket, index: int) -> tuple[list[int], int] | None:
-        """Members that are one with this member, and the place of the hole."""
+        Gives its row, and whether it is unlike all others.
+        """
+        index = len(bucket.members) - 1
+        close, where, likely = self._partners(bucket, index)
+        novel = likely < self.config.novel_below
+        while likely >= self.config.merge_at:
+            index = self.book.merge(bucket, (*close, index), where, clock)
+            close, where, likely = self._partners(bucket, index)
+        return bucket.members[index].row, novel
+
+    def _partners(self, bucket: Bucket, index: int) -> tuple[list[int], int, float]:
+        """Members most likely one with this member, the place of the hole, and how likely."""
         template = bucket.members[index]
         near(bucket.matrix, len(bucket.members), template.symbols, bucket.place)
         place = bucket.place[: len(bucket.members)]
+        best: tuple[list[int], int, float] = [], 0, 0.0
         for where in np.unique(place[place >= 0]).tolist():
             close = np.flatnonzero(place == where).tolist()
             group = Group(template, [bucket.members[i] for i in close], where, self.book.tally.counts, self.shapes)
-            if self._judge(group):
-                return close, where
-        return None
+            likely = self._judge(group)
+            if likely > best[2]:
+                best = close, where, likely
+        return best
 
     def _look_at_samples(self, data: Bytes, offsets: Int64s, out: Int32s) -> None:
         """Note the values of lines whose text was new to their template."""

@@ -9,13 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from twofold.stats.lines import HOLE, WILD
+from twofold.aiops.detect.mining.masks import ALWAYS
+from twofold.stats.lines import HOLE, UNSEEN, WILD
 from twofold.stats.words import Int32s, Int64s
 
 STAR: Final = "<*>"
 MOST_VALUES: Final = 32
 ENOUGH: Final = 4
 """So many constant words in the same order are one template, whatever stands between them."""
+_PLAIN: Final = re.compile(rf"(?!({'|'.join(ALWAYS)})$)[A-Za-z_]*")
 _RUN: Final = re.compile(r"<\*>[,:]?\s?<\*>")
 
 Structure = tuple[int, int]
@@ -46,13 +48,20 @@ class Template:
     merged: int = 0
 
     def text(self) -> str:
-        """The template as people read it, `<*>` for what varies."""
-        return render(self.gaps, self.words, self.symbols)
+        """The template as people read it, `<*>` for what varies.
+
+        A value without digits that was always the same is shown: nothing says yet that it varies.
+        """
+        symbols = self.symbols.copy()
+        for place in np.flatnonzero(symbols == WILD).tolist():
+            if _PLAIN.fullmatch(self.words[place]) and not self.values.get(place, {}).keys() - {self.words[place]}:
+                symbols[place] = UNSEEN
+        return render(self.gaps, self.words, symbols)
 
     def kin(self) -> tuple[int, ...] | str:
         """Equal for forms of one template: its constant words in order, or the whole text when they are few."""
         constants = self.constants()
-        return tuple(constants) if len(constants) >= ENOUGH else self.text()
+        return tuple(constants) if len(constants) >= ENOUGH else render(self.gaps, self.words, self.symbols)
 
     def constants(self) -> list[int]:
         """Symbols of its constant words."""
