@@ -131,7 +131,9 @@ def _server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = folder / "twofold.json"  # JSON is YAML
-    settings.write_text(json.dumps({"http": {"port": port, "otlp_port": 0, "otlp_grpc_port": 0}}))
+    limits = {"clean": {"past_s": 10.0 * PAST_S}}
+    http = {"port": port, "otlp_port": 0, "otlp_grpc_port": 0}
+    settings.write_text(json.dumps({"http": http, "ingest": limits}))
     arguments = ["up", "--data", str(folder), "--config", str(settings)]
     with (folder / "up.log").open("wb") as log:
         child = subprocess.Popen([sys.executable, "-m", "twofold", *arguments], stdout=log, stderr=log)

@@ -25,6 +25,7 @@ from twofold.aiops.ingest.prometheus.message import WriteRequest
 PER_REQUEST: Final = 5000
 STEP_S: Final = 10
 SERVICES: Final = 50
+METRICS: Final = 50
 AHEAD: Final = 1  # steps that one connection may be before another
 _TIME_MARK: Final = 1_700_000_000_123_000_000
 _VALUE_MARK: Final = 1.2345678987654321e-300
@@ -71,7 +72,7 @@ def _otlp(first: int, count: int) -> bytes:
     name = resource.resource.attributes.add()
     name.key, name.value.string_value = "service.name", f"service-{first // PER_REQUEST % SERVICES}"
     metric = resource.scope_metrics.add().metrics.add()
-    metric.name = "bench.value"
+    metric.name = f"bench.value{first // PER_REQUEST % METRICS:02d}"
     for number in range(first, first + count):
         point = metric.gauge.data_points.add()
         point.time_unix_nano = _TIME_MARK
@@ -87,7 +88,7 @@ def _write(first: int, count: int) -> bytes:
     for number in range(first, first + count):
         series = message.timeseries.add()
         for key, value in (
-            ("__name__", "bench_value"),
+            ("__name__", f"bench_value{first // PER_REQUEST % METRICS:02d}"),
             ("instance", f"instance-{number:07d}"),
             ("job", f"service-{first // PER_REQUEST % SERVICES:02d}"),
         ):
