@@ -22,6 +22,7 @@ from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.flow.stage import Stage
 from twofold.mlops.monitor.drift import DriftStage
@@ -49,6 +50,7 @@ OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "lograte": LogRate,
     "drift": lambda catalog: DriftStage(catalog, lambda _model, _version: MODEL),
     "panel": Panel,
+    "capacity": Capacity,
     "correlate": lambda _: Correlate(),
     "diagnose": lambda _: Diagnose(),
 }
@@ -85,6 +87,7 @@ def catalog_of_stream() -> MemoryCatalog:
     catalog = MemoryCatalog()
     for entity in ("service:a", "service:b"):
         catalog.register("process.cpu.utilization", {"entity": entity}, entity=entity, tenant="main", unit="1")
+    catalog.register("system.filesystem.utilization", {}, entity="host:a", tenant="main", unit="1")
     return catalog
 
 
@@ -97,7 +100,7 @@ def stream() -> list[Tick]:
         at_s, bad = tick * 5.0, tick in FAULT
         cpu = [0.1 + 0.01 * float(rng.standard_normal()), 0.2 + 0.01 * float(rng.standard_normal()) + 0.7 * bad]
         items: list[object] = [
-            samples(sids, [at_s, at_s], cpu),
+            samples(sids, [at_s] * 3, [*cpu, 0.2 + at_s / 1200.0]),
             spans(*_requests(rng, tick, at_s, bad=bad)),
             logs(line("service:a", f"request {tick}", at_s=at_s, severity=17 if bad else 9)),
             _predictions(rng, at_s, bad=bad),

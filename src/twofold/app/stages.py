@@ -1,6 +1,6 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → lograte → drift → panel → correlate → diagnose
+topology → red → lograte → drift → panel → capacity → correlate → diagnose
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.config import Config
 from twofold.flow.pipeline import Pipeline
@@ -35,13 +36,14 @@ def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles
     """Makes pipelines with the detectors that are live at that moment, and with the lineage declared so far."""
 
     def build(tenant: str, lane: Lane) -> Pipeline:
-        panel, causes = released.panel(), released.causes()
+        panel, capacity, causes = released.panel(), released.capacity(), released.causes()
         stages: list[Stage] = [
             Topology(tenant=tenant),
             Red(catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant),
+            Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
             Correlate(config.correlate, lane=lane),
             Diagnose(causes.config, ranker=causes.id),
         ]

@@ -16,6 +16,7 @@ from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.finding import Finding
+from twofold.records.forecast import Forecast
 from twofold.records.frame import Frame, FrameKind, Lane, Source
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.merge import merge
@@ -26,7 +27,7 @@ from twofold.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-KEPT: Final = (Finding, Alert, Incident, TimelineEntry, Diagnosis, Event, Entity, Edge)
+KEPT: Final = (Finding, Forecast, Alert, Incident, TimelineEntry, Diagnosis, Event, Entity, Edge)
 """Record types that the ledger keeps; other items only pass between stages."""
 
 Follow = Callable[[Sequence[object], str, Lane], None]

@@ -14,8 +14,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.diagnose.config import DiagnoseConfig
+from twofold.aiops.forecast.config import CapacityConfig
 from twofold.errors import ConfigError, Conflict, InputError
-from twofold.joints.probation import judge_causes, judge_panel
+from twofold.joints.probation import judge_capacity, judge_causes, judge_panel
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
 from twofold.records.codec import from_json, to_json
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PANEL: Final = "panel"
 CAUSES: Final = "causes"
+CAPACITY: Final = "capacity"
 OWNER: Final = "twofold"
 C = TypeVar("C")
 
@@ -64,8 +66,18 @@ _CAUSES: Final = _Part(
 )
 
 
+_CAPACITY: Final = _Part(
+    model=CAPACITY,
+    kind=ModelKind.FORECASTER,
+    config=CapacityConfig,
+    judge=judge_capacity,
+    description="Says when disks, memory and other limited things will be full, from the slopes that held before.",
+)
+_PARTS: Final = (_PANEL, _CAUSES, _CAPACITY)
+
+
 class Released:
-    """The live detector and ranker, read from the ledger."""
+    """The live detector, forecaster and ranker, read from the ledger."""
 
     def __init__(self, ledger: Ledger, blobs: Blobs) -> None:
         self._registry = Registry(ledger, blobs)
@@ -74,7 +86,7 @@ class Released:
 
     def ensure(self) -> None:
         """Register and release what ships with the package, where nothing is live yet."""
-        for part in (_PANEL, _CAUSES):
+        for part in _PARTS:
             self._ensure(part)
         self.refresh()
 
@@ -86,9 +98,13 @@ class Released:
         """The live ranker of causes."""
         return self._live(_CAUSES)
 
+    def capacity(self) -> Live[CapacityConfig]:
+        """The live forecaster of exhaustion."""
+        return self._live(_CAPACITY)
+
     def refresh(self) -> bool:
         """Whether another version is live than at the last call."""
-        now = {part.model: self._releases.live(part.model) for part in (_PANEL, _CAUSES)}
+        now = {part.model: self._releases.live(part.model) for part in _PARTS}
         changed = now != self._known
         self._known = now
         return changed
@@ -146,10 +162,10 @@ def configure(
     Raises:
         InputError: No such detector, no such setting, or a value that it does not take.
     """
-    parts: dict[str, _Part[Any]] = {PANEL: _PANEL, CAUSES: _CAUSES}
+    parts: dict[str, _Part[Any]] = {part.model: part for part in _PARTS}
     part = parts.get(model)
     if part is None:
-        raise InputError(f"{model!r} is none of our own; there are {PANEL} and {CAUSES}", model=model)
+        raise InputError(f"{model!r} is none of our own; there are {', '.join(sorted(parts))}", model=model)
     registry, number = Registry(ledger, blobs), Releases(ledger).live(model, tenant=tenant)
     base = registry.config(registry.version(model, number, tenant=tenant)) if number else to_json(part.config())
     if unknown := sorted(settings.keys() - base.keys()):

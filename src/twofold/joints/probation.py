@@ -6,8 +6,9 @@ proof of accuracy: that is the benchmarks' work on labelled data.
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,15 +21,18 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.forecast.config import CapacityConfig
+from twofold.aiops.forecast.stage import Capacity
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.records.columns import Samples, samples_batch
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Relation
+from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.frame import Lane
 from twofold.records.incident import Incident
 from twofold.records.model import GateResult
-from twofold.records.series import Origin, SeriesKind
+from twofold.records.series import Origin, SeriesKind, sid_text
 from twofold.records.time import SECOND_NS
 from twofold.store.catalog.files import FileCatalog
 
@@ -70,6 +74,20 @@ FAULTS: Final = (
         cause="mail",
         effects=(("process.cpu.utilization", "mail", 7.0, 0.0), ("span.duration.p95", "mail", 3.0, 0.0)),
     ),
+)
+
+
+Floats = npt.NDArray[np.float64]
+
+FILLS: Final[tuple[Callable[[Floats], Floats], ...]] = (
+    lambda hours: 0.4 + 0.011 * hours,  # full after 54 hours
+    lambda hours: 0.5 + 0.05 * np.maximum(hours - 40.0, 0.0),  # a leak that begins late
+    lambda hours: 0.3 + 0.012 * hours + 0.02 * np.sin(hours * math.tau / 24.0),  # a wave on its way
+)
+CALM: Final[tuple[Callable[[Floats], Floats], ...]] = (
+    lambda hours: 0.7 + 0.05 * np.sin(hours * math.tau / 24.0),
+    lambda hours: 0.6 + 0.2 * (hours % 9.0) / 9.0,  # cleaned up every nine hours
+    lambda hours: np.full_like(hours, 0.9),
 )
 
 
@@ -121,6 +139,60 @@ def judge_causes(config: DiagnoseConfig) -> list[GateResult]:
             text=f"named the cause of {done.first} of {len(FAULTS)} made-up faults first",
         )
     ]
+
+
+def judge_capacity(config: CapacityConfig) -> list[GateResult]:
+    """Gates of the forecaster: a steady fill is told before it is full, a wave and a sawtooth never are."""
+    fills, calm = _forecasts(config, FILLS), _forecasts(config, CALM)
+    told = sum(bool(each) for each in fills)
+    alarms = sum(bool(each) for each in calm)
+    return [
+        GateResult(
+            name="probation_fills",
+            passed=told == len(FILLS),
+            value=told,
+            limit=len(FILLS),
+            text=f"told {told} of {len(FILLS)} made-up fills before they were full",
+        ),
+        GateResult(
+            name="probation_calm",
+            passed=alarms == 0,
+            value=alarms,
+            limit=0,
+            text=f"{alarms} forecasts for disks that never fill",
+        ),
+    ]
+
+
+def _forecasts(config: CapacityConfig, shapes: Sequence[Callable[[Floats], Floats]]) -> list[list[Forecast]]:
+    """Open forecasts of each shape over two days, a value every five minutes."""
+    with tempfile.TemporaryDirectory(prefix="twofold-probation-") as folder:
+        catalog = FileCatalog(Path(folder))
+        sids = [
+            catalog.register(
+                "system.filesystem.utilization",
+                {"mountpoint": f"/{number}"},
+                entity=f"host:{number}",
+                tenant="main",
+                unit="1",
+                kind=SeriesKind.GAUGE,
+                origin=Origin.METRIC,
+            )[0]
+            for number in range(len(shapes))
+        ]
+        stage = Capacity(catalog, config)
+        hours = np.arange(0.0, 48.0, 1.0 / 12.0)
+        noise = np.random.default_rng(7).standard_normal((len(shapes), len(hours))) * 1e-3
+        values = np.stack([shape(hours) for shape in shapes]) + noise
+        found: dict[str, list[Forecast]] = {sid_text(sid): [] for sid in sids}
+        for column, hour in enumerate(hours.tolist()):
+            now_ns = int((START_S + hour * 3600.0) * SECOND_NS)
+            data = samples_batch(np.array(sids), np.full(len(sids), now_ns), values[:, column])
+            stage.process([Samples(data=data)])
+            for made in stage.advance(now_ns):
+                if isinstance(made, Forecast) and made.state is ForecastState.OPEN:
+                    found[made.series].append(made)
+        return list(found.values())
 
 
 def probation(panel: PanelConfig, causes: DiagnoseConfig) -> Probation:

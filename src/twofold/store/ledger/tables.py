@@ -23,6 +23,7 @@ from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.finding import Finding
+from twofold.records.forecast import Forecast
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.model import DatasetVersion, ModelVersion, Project, Release, Run
 from twofold.records.runbook import Execution, Runbook
@@ -115,6 +116,7 @@ SPECS: Final = (
     Spec(kind=Edge, name="edges", keys=("source", "target", "relation"), time="last_seen", key=edge_key),
     Spec(kind=Event, name="events", keys=("kind", "entity", "change", "source"), time="time"),
     Spec(kind=Finding, name="findings", keys=("entity", "series", "metric", "state", "detector"), time="onset"),
+    Spec(kind=Forecast, name="forecasts", keys=("entity", "series", "state", "model"), time="made"),
     Spec(
         kind=Alert,
         name="alerts",

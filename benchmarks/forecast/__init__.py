@@ -1,0 +1,1 @@
+"""Forecasts, side by side with what is used today."""

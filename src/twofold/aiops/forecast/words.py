@@ -1,0 +1,53 @@
+"""A forecast in plain words: what will be full, when, how sure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from twofold.records.series import Series
+from twofold.records.signal import Signal, signal_of
+
+_NAMES: Final = {Signal.DISK: "disk", Signal.MEMORY: "memory"}
+_PLACES: Final = ("mountpoint", "system.filesystem.mountpoint", "device", "system.device", "volume", "path")
+_STEPS: Final = ((86_400.0, "d", 3_600.0, "h"), (3_600.0, "h", 60.0, "min"), (60.0, "min", 1.0, "s"))
+
+
+def subject(series: Series) -> str:
+    """What of the entity it is: the mount point or device, where labels say so."""
+    return next((series.labels[name] for name in _PLACES if name in series.labels), "")
+
+
+def span(seconds: float) -> str:
+    """A time ahead, in two units at most.
+
+    >>> span(273_600), span(7_300), span(95), span(math.inf)
+    ('3 d 4 h', '2 h 1 min', '1 min 35 s', 'later')
+    """
+    if not math.isfinite(seconds):
+        return "later"
+    for size, name, part, rest in _STEPS:
+        if seconds >= size:
+            whole, left = divmod(round(seconds / part), round(size / part))
+            return f"{whole} {name} {left} {rest}" if left else f"{whole} {name}"
+    return f"{seconds:.0f} s"
+
+
+def reason(series: Series, rising: bool, value: float, eta_s: Sequence[float]) -> str:  # noqa: FBT001 - one of two words
+    """One sentence. `eta_s` are the 10 %, 50 % and 90 % points of the time that is left, in seconds.
+
+    >>> disk = Series(sid=1, metric="system.filesystem.utilization", unit="1", labels={"mountpoint": "/data"})
+    >>> reason(disk, True, 0.81, [172_800, 273_600, 518_400])
+    'disk /data full in 3 d 4 h (80 %: 2 d to 6 d), 81 % now'
+    """
+    name = _NAMES.get(signal_of(series.metric), series.metric)
+    what = " ".join(part for part in (name, subject(series)) if part)
+    early, middle, late = eta_s
+    now = (
+        f"{value:.0%}".replace("%", " %")
+        if series.unit in ("1", "") and rising
+        else f"{value:.3g} {series.unit}".strip()
+    )
+    end = "full" if rising else "used up"
+    return f"{what} {end} in {span(middle)} (80 %: {span(early)} to {span(late)}), {now} now"
