@@ -336,6 +336,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/forecasts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Forecasts
+         * @description What is expected to run out. A withdrawn forecast is undecided: somebody may have cleaned up because of it.
+         */
+        get: operations["list_forecasts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/home": {
         parameters: {
             query?: never;
@@ -1117,6 +1137,16 @@ export interface components {
             seconds?: number | null;
         };
         /**
+         * Calibration
+         * @description Of the forecasts made with a probability in [low, high): how many were decided, and how many came true.
+         */
+        Calibration: {
+            decided: number;
+            high: number;
+            hit: number;
+            low: number;
+        };
+        /**
          * ChangeKind
          * @description What was changed. A promotion of a model is a change like a deploy.
          * @enum {string}
@@ -1430,6 +1460,53 @@ export interface components {
          * @enum {string}
          */
         FindingState: "open" | "closed";
+        /**
+         * Forecast
+         * @description A predicted exhaustion. It is no finding: nothing is wrong yet, and it never joins an incident by itself.
+         */
+        Forecast: {
+            claimed: number;
+            early: string | null;
+            ended: string | null;
+            entity: string;
+            eta: string | null;
+            horizon_s: number;
+            id: string;
+            labels_text: string;
+            late: string | null;
+            limit: number;
+            /** Format: date-time */
+            made: string;
+            metric: string;
+            model: string;
+            probability: number;
+            reason: string;
+            /** Format: date-time */
+            seen: string;
+            series: string;
+            state: components["schemas"]["ForecastState"];
+            tenant: string;
+            unit: string;
+            value: number;
+        };
+        /**
+         * ForecastState
+         * @description Life of a forecast.
+         *
+         *     OPEN: the limit is expected within the horizon. HIT: it was reached. MISSED: the deadline passed without.
+         *     WITHDRAWN: it became unlikely before the deadline, because somebody cleaned up or the trend ended.
+         * @enum {string}
+         */
+        ForecastState: "open" | "hit" | "missed" | "withdrawn";
+        /**
+         * Forecasts
+         * @description Open forecasts, the soonest first; those that ended, newest first; and the record of the decided ones.
+         */
+        Forecasts: {
+            calibration: components["schemas"]["Calibration"][];
+            ended: components["schemas"]["Forecast"][];
+            open: components["schemas"]["Forecast"][];
+        };
         /**
          * GateResult
          * @description One test that a version had to pass.
@@ -2927,6 +3004,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Finding_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_forecasts: {
+        parameters: {
+            query?: {
+                entity?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecasts"];
                 };
             };
             /** @description RFC 9457 problem details */
