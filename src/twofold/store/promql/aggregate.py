@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +21,7 @@ from twofold.store.promql.values import (
     Vector,
     by_group,
     groups_of,
-    merged,
+    make_labels,
     nothing,
     only,
     rows_by_group,
@@ -180,6 +181,14 @@ def limited(vector: Vector, grouping: Grouping, k: Floats) -> Vector:
     return Vector(vector.labels, vector.values, present)
 
 
+def sampled(vector: Vector, ratio: Floats) -> Vector:
+    """About this part of the series, by a hash of their labels; a negative ratio gives what 1 + ratio leaves out."""
+    keys = [hashlib.blake2b(repr(labels).encode(), digest_size=8).digest() for labels in vector.labels]
+    place = np.array([int.from_bytes(key, "little") / 2**64 for key in keys]).reshape(-1, 1)
+    taken = np.where(ratio >= 0, place < ratio, place >= 1 + ratio)
+    return Vector(vector.labels, vector.values, vector.present & taken)
+
+
 def _whole(k: Floats) -> Ints:
     if not (np.abs(k) < _MOST).all():
         raise InputError(f"scalar value {k[~(np.abs(k) < _MOST)][0]} overflows int64", reason="execution")
@@ -196,10 +205,12 @@ def count_values(vector: Vector, grouping: Grouping, label: str) -> Vector:
     row, step = np.nonzero(vector.present)
     distinct, value = np.unique(vector.values[row, step], return_inverse=True)
     pairs, pair = np.unique(group[row] * len(distinct) + value.ravel(), return_inverse=True)
-    count = np.zeros((len(pairs), steps))
-    np.add.at(count, (pair.ravel(), step), 1.0)
-    labels = []
-    for each in pairs.tolist():
-        text = number(float(distinct[each % len(distinct)]))
-        labels.append(tuple(sorted({**dict(keys[each // len(distinct)]), label: text}.items())))
-    return merged(Vector(labels, count, count > 0))
+    texts = [number(each) for each in distinct.tolist()]
+    labels = [
+        make_labels({**dict(keys[each // len(distinct)]), label: texts[each % len(distinct)]}.items())
+        for each in pairs.tolist()
+    ]
+    same, first = groups_of(labels)  # the new label may stand over one that told groups apart
+    count = np.zeros((len(first), steps))
+    np.add.at(count, (same[pair.ravel()], step), 1.0)
+    return Vector([labels[at] for at in first], count, count > 0)

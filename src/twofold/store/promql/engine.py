@@ -57,7 +57,7 @@ class Engine:
             Unsupported: PromQL that is not evaluated here.
         """
         tree = parse(query, self.limits)
-        return self._answer(tree, source, np.array([time_ms], np.int64), instant=True)
+        return self._answer(tree, source, np.array([time_ms], np.int64), time_ms, 0)
 
     def range(self, source: Source, query: str, start_ms: int, end_ms: int, step_ms: int) -> Answer:
         """The query at start, start + step, … up to end. Raises as `instant`."""
@@ -77,11 +77,12 @@ class Engine:
                 limit=self.limits.points,
             )
         tree = parse(query, self.limits)
-        return self._answer(tree, source, np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), instant=False)
+        steps = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+        return self._answer(tree, source, steps, end_ms, step_ms)
 
-    def _answer(self, tree: Any, source: Source, steps: Ints, *, instant: bool) -> Answer:
-        account = Account(self.limits)
-        run = Run(source, account, steps, int(steps[0]), int(steps[-1]), {})
+    def _answer(self, tree: Any, source: Source, steps: Ints, end_ms: int, step_ms: int) -> Answer:
+        account, instant = Account(self.limits), step_ms == 0
+        run = Run(source, account, steps, int(steps[0]), end_ms, step_ms, {})
         try:
             value = run.value(tree)
         except RecursionError as error:
@@ -118,6 +119,7 @@ class Run:
     steps: Ints
     start_ms: int
     end_ms: int
+    step_ms: int
     read: dict[Any, Samples]
 
     def value(self, node: Any) -> Value:
@@ -247,6 +249,10 @@ class Run:
                 return aggregate.quantile(vector, grouping, parameter)
             case "limitk":
                 return aggregate.limited(vector, grouping, parameter)
+            case "limit_ratio":
+                if (np.abs(parameter) > 1).any():
+                    self.account.warn(f"ratio value should be between -1 and 1, got {parameter[0]:g}")
+                return aggregate.sampled(vector, parameter)
         raise Unsupported(f"aggregation {op} is not supported")
 
     def binary(self, node: Any) -> Value:
@@ -274,13 +280,16 @@ def _matching(modifier: Any) -> binary.Matching:
     if modifier is None:
         return binary.Matching()
     labels = modifier.matching
+    many = next((side for card, side in _MANY if card == modifier.card), "")
+    fills = (modifier.fill_values.lhs, modifier.fill_values.rhs)
+    left_fill, right_fill = reversed(fills) if many == "right" else fills  # as Prometheus's published tests have it
     return binary.Matching(
         names=labels.labels if labels else (),
         on=bool(labels) and labels.type == native.LabelModifierType.Include,
-        many=next((side for card, side in _MANY if card == modifier.card), ""),
+        many=many,
         include=modifier.group_labels or (),
-        left_fill=modifier.fill_values.lhs,
-        right_fill=modifier.fill_values.rhs,
+        left_fill=left_fill,
+        right_fill=right_fill,
     )
 
 

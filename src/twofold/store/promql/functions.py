@@ -53,6 +53,11 @@ class Run(Protocol):
         ...
 
     @property
+    def step_ms(self) -> int:
+        """Between the steps of the whole query; 0 of an instant one."""
+        ...
+
+    @property
     def account(self) -> Account:
         """Bounds and annotations."""
         ...
@@ -121,7 +126,7 @@ def _maths(run: Run, name: str, arguments: list[Any]) -> Vector:
     if name == "round" and not scalars:
         scalars = [np.ones(len(run.steps))]
     if name == "clamp":
-        present = present & (scalars[0] <= scalars[1])
+        present = present & ~(scalars[0] > scalars[1])
     with np.errstate(all="ignore"):
         return nameless(Vector(vector.labels, MATHS[name](vector.values, *scalars), present))
 
@@ -212,6 +217,11 @@ def _natural(text: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in _DIGITS.split(text) if part]
 
 
+def _same(run: Run, time_ms: int) -> Scalar:
+    """Seconds that are the same at all steps."""
+    return Scalar(np.full(len(run.steps), time_ms / 1000))
+
+
 def _quantile_over_time(run: Run, arguments: list[Any]) -> Vector:
     q, found = run.scalar(arguments[0]), run.windows(arguments[1])
     if ((q < 0) | (q > 1) | np.isnan(q)).any():
@@ -265,6 +275,7 @@ OVER_WINDOWS: Final[dict[str, Callable[[Windows], Found]]] = {
 
 SPECIAL: Final[dict[str, Callable[[Run, list[Any]], Value]]] = {
     "absent": _absent,
+    "end": lambda run, _: _same(run, run.end_ms),
     "absent_over_time": _absent_over_time,
     "double_exponential_smoothing": _smooth,
     "histogram_fraction": _histogram_fraction,
@@ -272,14 +283,19 @@ SPECIAL: Final[dict[str, Callable[[Run, list[Any]], Value]]] = {
     "holt_winters": _smooth,
     "label_join": _label_join,
     "label_replace": _label_replace,
+    "max_of": lambda run, arguments: Scalar(np.maximum(*(run.scalar(each) for each in arguments))),
+    "min_of": lambda run, arguments: Scalar(np.minimum(*(run.scalar(each) for each in arguments))),
     "pi": lambda run, _: Scalar(np.full(len(run.steps), np.pi)),
     "predict_linear": _predict_linear,
     "quantile_over_time": _quantile_over_time,
+    "range": lambda run, _: _same(run, run.end_ms - run.start_ms),
     "scalar": _scalar,
     "sort": lambda run, arguments: _sorted(run, arguments, down=False),
     "sort_by_label": lambda run, arguments: _sorted_by_label(run, arguments, down=False),
     "sort_by_label_desc": lambda run, arguments: _sorted_by_label(run, arguments, down=True),
     "sort_desc": lambda run, arguments: _sorted(run, arguments, down=True),
+    "start": lambda run, _: _same(run, run.start_ms),
+    "step": lambda run, _: _same(run, run.step_ms),
     "time": lambda run, _: Scalar(run.steps / 1000),
     "timestamp": _timestamp,
     "vector": lambda run, arguments: _one(run.scalar(arguments[0])),
