@@ -91,11 +91,22 @@ class Outgoing:
                 whether the request may have arrived.
             TooLarge: The answer is longer than `response_bytes`.
         """
-        sent = dict(headers or {})
+        status, body, _ = self._followed(method, url, dict(headers or {}), content)
+        return status, body
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> tuple[bytes, str]:
+        """Body of the answer and what its Content-Type says it is. Raises as `request` does."""
+        _, body, answered = self._followed("GET", url, dict(headers or {}), b"")
+        return body, answered.get("content-type", "")
+
+    def _followed(
+        self, method: str, url: str, sent: Mapping[str, str], content: bytes
+    ) -> tuple[int, bytes, httpx.Headers]:
         for _ in range(_REDIRECTS + 1):
-            status, body, location = self._once(method, url, sent, content)
+            status, body, answered = self._once(method, url, sent, content)
+            location = answered.get("location", "")
             if status not in _REDIRECT_STATUS or not location:
-                return status, body
+                return status, body, answered
             onward = urljoin(url, location)
             if origin(onward) != origin(url):
                 sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
@@ -108,7 +119,9 @@ class Outgoing:
         """Release connections."""
         self._client.close()
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> tuple[int, bytes, str]:
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes
+    ) -> tuple[int, bytes, httpx.Headers]:
         address = self._resolve(url)
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -136,7 +149,7 @@ class Outgoing:
             raise Unavailable(f"{method} {url} answered {answer.status_code}", url=url, status=answer.status_code)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             raise Refused(f"{method} {url} answered {answer.status_code}: {body[:200]!r}", status=answer.status_code)
-        return answer.status_code, body, answer.headers.get("location", "")
+        return answer.status_code, body, answer.headers
 
     def _resolve(self, url: str) -> str:
         where = origin(url)

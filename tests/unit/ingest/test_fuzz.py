@@ -14,6 +14,7 @@ import cramjam
 import prometheus_client as prom
 import pytest
 from google.protobuf.json_format import MessageToJson
+from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 
 from tests.unit.ingest.messages import (
     gauge,
@@ -113,7 +114,9 @@ def test_a_receiver_survives_any_bytes(name: str, bench: Bench) -> None:
 
 
 def test_the_scrape_parser_survives_any_bytes() -> None:
-    for_some_time(exposition.parse, [prom.generate_latest(registry())])
+    text = open_metrics(registry())  # type: ignore[no-untyped-call]  # the library's own
+    pointed = b'{"a.b",c="d"} 1 1.5 # {trace_id="ab"} 2 3\n# EOF\n'
+    for_some_time(exposition.parse, [prom.generate_latest(registry()), text, pointed])
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "snappy"])

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.ingest.null import Bench
+from tests.unit.ingest.null import NOW_NS, Bench
 from twofold.aiops.ingest.config import IngestConfig, ScrapeTarget
-from twofold.aiops.ingest.prometheus.exposition import parse
+from twofold.aiops.ingest.prometheus.exposition import Pointer, parse
 from twofold.errors import ConfigError, DecodeError
 from twofold.records.frame import FrameKind
 
@@ -79,12 +79,49 @@ def test_values(text: str, value: float | None) -> None:
         "\xff",
         "a 1 9e99",
         "a 1 1e400",
+        "up1",
+        "a 1 # comment",
+        '{"a",b="c"',
+        '{b="c","a"} 1',
+        'a{"b"} 1',
+        '{"a","b"} 1',
+        '{"a",b="c",b="d"} 1',
         '{b="c"} 1',
     ],
 )
 def test_a_bad_line_spoils_the_scrape(line: str) -> None:
     with pytest.raises(DecodeError):
         parse(b"good 1\n" + line.encode("latin-1") + b"\n")
+
+
+def test_names_in_quotes_may_be_any_text() -> None:
+    text = b"""# TYPE "http.server\\"s" counter
+{"http.server\\"s","my.label"="x,}",plain="y"} 1
+{"alone"} 2
+"""
+    found = parse(text)
+    assert [(each.name, dict(each.labels)) for each in found.samples] == [
+        ('http.server"s', {"my.label": "x,}", "plain": "y"}),
+        ("alone", {}),
+    ]
+    assert found.types == {'http.server"s': "counter"}
+
+
+def test_an_exemplar_is_read_where_the_format_has_them() -> None:
+    (sample,) = parse(b'a_bucket{le="1"} 5 # {trace_id="ab"} 0.5 1.25\n# EOF\n').samples
+    assert sample.exemplar == Pointer({"trace_id": "ab"}, 0.5, 1_250_000_000)
+    (sample,) = parse(b"a 5 7 # {} 0.5\n# EOF\n").samples
+    assert sample.exemplar == Pointer({}, 0.5, None)
+    for broken in (b"a 5 # 1\n# EOF\n", b'a 5 # {"x"} 1\n# EOF\n', b"a 5 # {a} 1\n# EOF\n", b"a 5 # {} x\n# EOF\n"):
+        with pytest.raises(DecodeError):
+            parse(broken)
+
+
+def test_open_metrics_cut_short_is_refused() -> None:
+    media = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert parse(b"a 1\n# EOF\n", media).samples
+    with pytest.raises(DecodeError, match="cut short"):
+        parse(b"a 1\nb 2\n", media)
 
 
 @given(st.binary(max_size=200))
@@ -104,9 +141,11 @@ class Target(BaseHTTPRequestHandler):
 
     body: ClassVar[bytes | None] = b'# TYPE q gauge\nq{job="own",x="1"} 7\n'
     accept: ClassVar[list[str]] = []
+    received: ClassVar[dict[str, str]] = {}
 
     def do_GET(self) -> None:
         self.accept.append(self.headers["accept"])
+        self.received.update({name.lower(): value for name, value in self.headers.items()})
         self.send_response(200 if self.body is not None else 500)
         self.end_headers()
         self.wfile.write(self.body or b"")
@@ -126,10 +165,9 @@ def server() -> Iterator[str]:
     thread.join()
 
 
-def scraped(url: str) -> Bench:
-    bench = Bench(
-        config=IngestConfig(scrape=(ScrapeTarget(job="shop", url=url, interval_s=30, timeout_s=2),), walker=False)
-    )
+def scraped(url: str, **more: Any) -> Bench:
+    target = ScrapeTarget(job="shop", url=url, interval_s=30, timeout_s=2, **more)
+    bench = Bench(config=IngestConfig(scrape=(target,), walker=False))
 
     async def once() -> None:
         await bench.ingest.start()
@@ -154,6 +192,22 @@ def test_a_scrape_stores_samples_with_job_instance_and_up(server: str) -> None:
     assert 0 < found["scrape_duration_seconds", None] < 2
     assert "openmetrics-text" in Target.accept[-1]
     assert "version=0.0.4" in Target.accept[-1]
+    assert found["scrape_samples_scraped", None] == 1.0
+    assert Target.received["x-prometheus-scrape-timeout-seconds"] == "2"
+
+
+def test_a_target_may_need_credentials_and_may_speak_for_others(server: str) -> None:
+    bench = scraped(server, headers={"authorization": "Bearer x"}, honor_labels=True)
+    assert Target.received["authorization"] == "Bearer x"
+    series = next(each for each in bench.rows(FrameKind.SERIES) if each["metric"] == "q")
+    assert (series["labels"]["job"], series["entity"]) == ("own", "service:own")
+
+
+def test_exemplars_of_a_scrape_are_kept_as_evidence(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = f'took_seconds_bucket{{le="1"}} 5 # {{trace_id="{"ab" * 16}"}} 0.5 {NOW_NS / 1e9}\n# EOF\n'
+    monkeypatch.setattr(Target, "body", line.encode())
+    (found,) = scraped(server).rows(FrameKind.EXEMPLARS)
+    assert (found["trace_id"], found["entity"], found["duration_ns"]) == ("ab" * 16, "service:shop", 500_000_000)
 
 
 def test_entity_and_labels_come_from_the_target(server: str) -> None:
@@ -168,7 +222,8 @@ def test_a_target_that_fails_is_down(server: str, body: bytes | None, monkeypatc
     monkeypatch.setattr(Target, "body", body)
     found = {name: points[0][1] for (name, _), points in scraped(server).samples().items()}
     assert found["up"] == 0.0
-    assert set(found) == {"up", "scrape_duration_seconds"}
+    assert set(found) == {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
+    assert found["scrape_samples_scraped"] == 0.0
 
 
 def test_a_target_that_nobody_serves_is_down() -> None:

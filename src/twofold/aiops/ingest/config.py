@@ -26,6 +26,8 @@ class ScrapeTarget:
         interval_s: Time between the starts of two scrapes.
         timeout_s: A scrape that takes longer counts as down.
         labels: More labels for every series of the target.
+        headers: Sent along, such as `authorization`.
+        honor_labels: Where a sample has a label that the target has too, the sample's own counts.
 
     Raises:
         ConfigError: The address is not http(s), or a time is not positive.
@@ -36,6 +38,8 @@ class ScrapeTarget:
     interval_s: float = 10.0
     timeout_s: float = 5.0
     labels: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    honor_labels: bool = False
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)

@@ -58,7 +58,7 @@ class RemoteWrite:
         if payload.media == remote_write2.MEDIA:
             return self.version2.receive(payload)
         if _TRACE in payload.body:
-            self._glances.take(lambda: self.exemplars(parse(payload.body), payload.origin))
+            self._glances.take(lambda: self._exemplars(parse(payload.body), payload.origin))
         tenant = payload.origin.tenant
         rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
         outcome = self._intake.samples(rows, payload.origin)
@@ -66,19 +66,8 @@ class RemoteWrite:
             return PlainTextResponse(text, 400)
         return Response(status_code=204)
 
-    def exemplars(self, request: Any, origin: Origin) -> None:
-        """Store the exemplars of a request. Raises `Transient`."""
-        found = Exemplars(origin.tenant, self._intake.latest_ns(origin))
-        for series in request.timeseries:
-            if series.exemplars:
-                labels = {each.name: each.value for each in series.labels}
-                entity, metric = labels_entity(labels), labels.get(NAME, "")
-                unit = unit_of(operation_of(metric))
-                for each in series.exemplars:
-                    trace_id = trace_of({label.name: label.value for label in each.labels})
-                    time_ns = min(each.timestamp, _MS_LIMIT) * MILLISECOND_NS
-                    found.add(trace_id, entity, metric, unit, each.value, time_ns)
-        self._intake.exemplars(found, origin)
+    def _exemplars(self, request: Any, origin: Origin) -> None:
+        self._intake.exemplars(exemplars_of(request, origin.tenant, self._intake.latest_ns(origin)), origin)
 
     def _validated(self, body: bytes, tenant: str) -> Rows:
         request = parse(body)
@@ -136,3 +125,18 @@ def rows_of(request: Any, index: SeriesIndex, types: dict[str, str], tenant: str
             found.next_point()
     found.rejected = +found.rejected
     return found.rows()
+
+
+def exemplars_of(request: Any, tenant: str, latest_ns: int) -> Exemplars:
+    """Every exemplar of the request."""
+    found = Exemplars(tenant, latest_ns)
+    for series in request.timeseries:
+        if series.exemplars:
+            labels = {each.name: each.value for each in series.labels}
+            entity, metric = labels_entity(labels), labels.get(NAME, "")
+            unit = unit_of(operation_of(metric))
+            for each in series.exemplars:
+                trace_id = trace_of({label.name: label.value for label in each.labels})
+                time_ns = min(each.timestamp, _MS_LIMIT) * MILLISECOND_NS
+                found.add(trace_id, entity, metric, unit, each.value, time_ns)
+    return found

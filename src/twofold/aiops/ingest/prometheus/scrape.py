@@ -15,13 +15,18 @@ from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.prometheus import exposition
 from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest
-from twofold.aiops.ingest.prometheus.remote_write import MILLISECOND_NS, NAME, RemoteWrite, rows_of
+from twofold.aiops.ingest.prometheus.remote_write import MILLISECOND_NS, NAME, RemoteWrite, exemplars_of, rows_of
 from twofold.errors import TwofoldError
 from twofold.flow.outgoing import Outgoing, OutgoingConfig, origin
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.frame import Lane
 
-ACCEPT: Final = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+# What Prometheus 3 asks for, less its protobuf format.
+ACCEPT: Final = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
 MAX_SCRAPE_BYTES: Final = 32 << 20
 
 log = logging.getLogger(__name__)
@@ -89,7 +94,9 @@ class Scraper:
         self._counts.request("scrape", code, time.perf_counter() - started)
 
     def scrape(self, target: ScrapeTarget, client: Outgoing) -> int:
-        """Scrape once and store what came, with `up` and the time it took; returns 200, or 502 when it was down.
+        """Scrape once and store what came, with what is known of the scrape; returns 200, or 502 when it was down.
+
+        As Prometheus does, every scrape writes `up`, `scrape_duration_seconds` and `scrape_samples_scraped`.
 
         Raises:
             Transient: The samples could not be stored.
@@ -99,22 +106,27 @@ class Scraper:
         found = exposition.Exposition()
         up = 1.0
         try:
-            _, body = client.request("GET", target.url, headers={"accept": ACCEPT})
-            found = exposition.parse(body)
+            body, media = client.get(target.url, headers_of(target))
+            found = exposition.parse(body, media)
         except TwofoldError as error:
             log.info("scrape of %s failed: %s", target.url, error)
             up = 0.0
         seconds = time.perf_counter() - started
-        found.samples += [
-            exposition.Sample("up", {}, up, None),
-            exposition.Sample("scrape_duration_seconds", {}, seconds, None),
-        ]
+        own = {"up": up, "scrape_duration_seconds": seconds, "scrape_samples_scraped": float(len(found.samples))}
+        found.samples += [exposition.Sample(name, {}, value, None) for name, value in own.items()]
         request = write_request(found, target, now_ns)
         where = self._intake.origin(DEFAULT_TENANT, Lane.LIVE)
+        self._intake.exemplars(exemplars_of(request, where.tenant, self._intake.latest_ns(where)), where)
         self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where)
         if self._capture is not None:
             self._capture.record(RemoteWrite.path, RemoteWrite.media[0], request.SerializeToString(), now_ns)
         return 200 if up else 502
+
+
+def headers_of(target: ScrapeTarget) -> dict[str, str]:
+    """What a scrape sends along: the formats it reads, and how long it waits."""
+    known = {"accept": ACCEPT, "user-agent": "twofold", "x-prometheus-scrape-timeout-seconds": f"{target.timeout_s:g}"}
+    return known | dict(target.headers)
 
 
 def write_request(found: exposition.Exposition, target: ScrapeTarget, now_ns: int) -> Any:
@@ -125,10 +137,18 @@ def write_request(found: exposition.Exposition, target: ScrapeTarget, now_ns: in
         request.metadata.add(metric_family_name=name, type=number)
     fixed = {"job": target.job, "instance": target.instance, **target.labels}
     for sample in found.samples:
-        own = {f"exported_{key}" if key in fixed else key: value for key, value in sample.labels.items()}
+        if target.honor_labels:
+            labels = fixed | dict(sample.labels)
+        else:
+            labels = {f"exported_{key}" if key in fixed else key: value for key, value in sample.labels.items()} | fixed
         series = request.timeseries.add()
-        for key, value in sorted((own | fixed | {NAME: sample.name}).items()):
+        for key, value in sorted((labels | {NAME: sample.name}).items()):
             series.labels.add(name=key, value=value)
         time_ns = now_ns if sample.time_ns is None else sample.time_ns
         series.samples.add(value=sample.value, timestamp=time_ns // MILLISECOND_NS)
+        if (pointed := sample.exemplar) is not None:
+            at_ns = now_ns if pointed.time_ns is None else pointed.time_ns
+            exemplar = series.exemplars.add(value=pointed.value, timestamp=at_ns // MILLISECOND_NS)
+            for key, value in pointed.labels.items():
+                exemplar.labels.add(name=key, value=value)
     return request
