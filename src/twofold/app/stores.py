@@ -40,7 +40,10 @@ class Stores:
 def open_stores(config: Config) -> Stores:
     """Open the stores of the first process. Raises `Corrupt`, `ConfigError` or `StorageFull` from an engine."""
     home = config.home
-    catalog = FileCatalog(home / "catalog", limit_per_metric=config.ingest.clean.metric_series)
+    limits = config.ingest.clean
+    catalog = FileCatalog(
+        home / "catalog", limit_per_tenant=limits.tenant_series, limit_per_metric=limits.metric_series
+    )
     journal = SegmentJournal(home / "journal", partitions=config.partitions)
     recall_series(journal, catalog)
     return Stores(

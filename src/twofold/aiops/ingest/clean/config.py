@@ -205,6 +205,7 @@ class CleanConfig:
         drop: Log lines and spans that are not kept.
         scrub: What is taken out of texts.
         units: Convert values to base units (s, By, 1) by a series' declared unit, and its name's ending with it.
+        tenant_series: Most series of a tenant, about 250 bytes each in memory.
         metric_series: Most series of one metric of a tenant; 0 for no limit but the tenant's.
         past_s: Live samples older than this are refused: they would raise alerts about the past. History belongs into
             the backfill lane, which takes any age.
@@ -215,6 +216,7 @@ class CleanConfig:
     drop: tuple[DropRule, ...] = ()
     scrub: ScrubConfig = field(default_factory=ScrubConfig)
     units: bool = False
+    tenant_series: int = 200_000
     metric_series: int = 50_000
     past_s: float = 86_400.0
     skew: SkewConfig = field(default_factory=SkewConfig)
@@ -222,8 +224,8 @@ class CleanConfig:
     def __post_init__(self) -> None:
         if len(self.relabel) > MAX_RULES or len(self.drop) > MAX_RULES:
             raise ConfigError(f"ingest.clean: at most {MAX_RULES} rules of a kind")
-        if self.metric_series < 0 or self.past_s <= 0:
-            raise ConfigError("ingest.clean: metric_series must not be negative, past_s must be above 0")
+        if self.tenant_series < 1 or self.metric_series < 0 or self.past_s <= 0:
+            raise ConfigError("ingest.clean: tenant_series and past_s must be above 0, metric_series not negative")
 
 
 def compiled(regex: str, setting: str) -> re.Pattern[str]:
