@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twofold.stats import rows
 from twofold.stats.rows import EMPTY, RowIndex
 
 SIDS = st.lists(st.integers(0, 2**63 - 1), max_size=300)
@@ -39,3 +41,19 @@ def test_neighbouring_sids_do_not_pile_up() -> None:
 def test_what_was_never_seen_is_not_found() -> None:
     index = RowIndex(np.array([5], np.int64))
     assert index.find(np.array([4, 5], np.int64)).tolist() == [EMPTY, 0]
+
+
+def test_a_batch_met_before_gets_the_same_rows_and_one_that_only_looks_alike_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rows, "REMEMBERED", 1000)
+    draw = np.random.default_rng(1)
+    index, plain = RowIndex(), {}
+    for _ in range(50):
+        sids = np.sort(draw.choice(400, 100, replace=False))
+        sids[[0, -1]] = (1000, 1001)
+        for batch in (sids, sids[::-1].copy(), sids):
+            for sid in batch.tolist():
+                plain.setdefault(sid, len(plain))
+            assert index.rows(batch).tolist() == [plain[sid] for sid in batch.tolist()]
+        assert sum(len(each) for each, _ in index._batches.values()) <= 1000
