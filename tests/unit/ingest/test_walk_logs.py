@@ -52,6 +52,7 @@ def assert_equal(found: Decoded, expected: Decoded) -> None:
     assert outcome_facts(outcome) == outcome_facts(expected[1])
     assert batch.schema == LOGS
     batch.validate(full=True)
+    assert batch.column("entity").dictionary.equals(expected[0].column("entity").dictionary), "order of first entity"
     for name in LOGS.names:
         assert batch.column(name).to_pylist() == expected[0].column(name).to_pylist(), name
 

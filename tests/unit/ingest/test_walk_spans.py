@@ -55,6 +55,8 @@ def assert_equal(found: Decoded, expected: Decoded) -> None:
     assert outcome_facts(outcome) == outcome_facts(expected[1])
     assert batch.schema == SPANS
     batch.validate(full=True)
+    for name in ("entity", "name", "peer"):
+        assert batch.column(name).dictionary.equals(expected[0].column(name).dictionary), f"order of first {name}"
     for name in SPANS.names:
         assert batch.column(name).to_pylist() == expected[0].column(name).to_pylist(), name
 

@@ -24,11 +24,13 @@ from twofold.records.example import LogExample
 from twofold.records.frame import Lane
 from twofold.records.series import Origin, Series, SeriesKind
 from twofold.records.time import SECOND_NS
+from twofold.stats.codes import present
 from twofold.store.catalog import Catalog
 
 WARN, ERROR = 13, 17  # OpenTelemetry SeverityNumber
 METRICS: Final = (("log.error_rate", ERROR, 127), ("log.warn_rate", WARN, ERROR - 1))
 NO_SID: Final = -1
+_MOST_WINDOWS: Final = 1 << 20  # of one batch, counted in a table; a batch of more spread times is sorted
 
 CHUNK: Final = pa.schema(
     [
@@ -116,8 +118,17 @@ class LogRate:
 
     def _present(self, entity: Int64s, time_ns: Int64s) -> None:
         """One silent row per entity and window."""
+        if not len(entity):
+            return
         width_ns = self._chunks.width_ns
-        pairs = np.unique(np.stack([entity, time_ns // width_ns * width_ns]), axis=1)
+        window = time_ns // width_ns
+        first = int(window.min())
+        windows = int(window.max()) - first + 1
+        if windows > _MOST_WINDOWS:
+            pairs = np.unique(np.stack([entity, window * width_ns]), axis=1)
+        else:
+            code = present(entity * windows + (window - first), len(self._entities) * windows)
+            pairs = np.stack([code // windows, (code % windows + first) * width_ns])
         empty = pa.array([""] * pairs.shape[1])
         silent = pa.array(np.zeros(pairs.shape[1], np.int8))
         columns = [pa.array(pairs[0]), pa.array(pairs[1]), silent, empty, empty]
@@ -204,23 +215,20 @@ class LogRate:
         time_ns = chunk.column("time_ns").to_numpy()
         loud = np.flatnonzero(severity >= WARN)
         order = loud[np.lexsort((-time_ns[loud], -severity[loud].astype(np.int64), entity[loud]))]
-        names, kept, made = list(self._entities), Counter[int](), []
-        for i in order.tolist():
-            number = int(entity[i])
-            kept[number] += 1
-            if kept[number] > self._config.examples:
-                continue
-            made.append(
-                LogExample(
-                    entity=names[number],
-                    time_ns=int(time_ns[i]),
-                    severity=int(severity[i]),
-                    body=chunk.column("body")[i].as_py()[: self._config.body_chars],
-                    trace_id=chunk.column("trace_id")[i].as_py(),
-                    tenant=self._tenant,
-                )
+        whose = entity[order]
+        rank = np.arange(len(order)) - np.searchsorted(whose, whose)
+        names = list(self._entities)
+        return [
+            LogExample(
+                entity=names[int(entity[i])],
+                time_ns=int(time_ns[i]),
+                severity=int(severity[i]),
+                body=chunk.column("body")[i].as_py()[: self._config.body_chars],
+                trace_id=chunk.column("trace_id")[i].as_py(),
+                tenant=self._tenant,
             )
-        return list[object](made)
+            for i in order[rank < self._config.examples].tolist()
+        ]
 
     def snapshot(self) -> State:
         """Entities with their sids and times, and the rows of open windows."""

@@ -35,11 +35,13 @@ from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import Exemplar
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
+from twofold.stats.codes import NOWHERE, first_of_each, first_with, id_keys, present
 from twofold.store.catalog import Catalog
 
 SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 KINDS: Final = {SERVER: "server", CLIENT: "client", PRODUCER: "client", CONSUMER: "consumer"}
 NONE: Final = -1
+_DURATION_BITS: Final = 44  # almost five hours; longer spans are sorted another way
 
 CHUNK: Final = pa.schema(
     [
@@ -125,7 +127,7 @@ class Red:
         duration_ns = np.maximum(data.column("duration_ns").to_numpy(), 0)
         total, detail = self._number(data, kind)
         answers = (kind == SERVER) | (kind == CONSUMER)
-        nameless = ~answers & np.isin(detail, self._groups.nameless)
+        nameless = ~answers & self._nameless(detail)
         link = pc.if_else(pa.array(answers), data.column("parent_id"), data.column("span_id"))
         link = pc.if_else(pa.array(answers | nameless), link, "")
         end_ns = data.column("start_ns").to_numpy() + duration_ns
@@ -133,20 +135,19 @@ class Red:
         self._chunks.add(end_ns, pa.record_batch([pa.array(c) for c in columns], schema=CHUNK))
 
     def _number(self, data: pa.RecordBatch, kind: npt.NDArray[np.int8]) -> tuple[Int64s, Int64s]:
-        entity, name, peer = (data.column(c) for c in ("entity", "name", "peer"))
+        entities, names, peers = (data.column(c).dictionary.to_pylist() for c in ("entity", "name", "peer"))
+        entity, name, peer = (data.column(c).indices.to_numpy().astype(np.int64) for c in ("entity", "name", "peer"))
         answers = (kind == SERVER) | (kind == CONSUMER)
-        operation = np.where(answers, name.indices.to_numpy(), 0).astype(np.int64)
-        callee = np.where(answers, 0, peer.indices.to_numpy()).astype(np.int64)
-        code = (entity.indices.to_numpy().astype(np.int64) * len(name.dictionary) + operation) * len(peer.dictionary)
-        _, first, inverse = np.unique((code + callee) * 8 + kind, return_index=True, return_inverse=True)
+        code = (entity * len(names) + np.where(answers, name, 0)) * len(peers) + np.where(answers, 0, peer)
+        first, inverse = first_of_each(code * 8 + kind, len(entities) * len(names) * len(peers) * 8)
         totals, details = np.empty(len(first), np.int64), np.empty(len(first), np.int64)
         for j, i in enumerate(first.tolist()):
-            who, what = entity[i].as_py(), KINDS[int(kind[i])]
+            who, what = entities[entity[i]], KINDS[int(kind[i])]
             if answers[i]:
                 totals[j] = self._groups.number(Group(who, what))
-                details[j] = self._groups.number(Group(who, what, name[i].as_py()))
+                details[j] = self._groups.number(Group(who, what, names[name[i]]))
             else:
-                totals[j], details[j] = NONE, self._groups.number(Group(who, what, callee=peer[i].as_py()))
+                totals[j], details[j] = NONE, self._groups.number(Group(who, what, callee=peers[peer[i]]))
         return totals[inverse], details[inverse]
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
@@ -162,7 +163,7 @@ class Red:
         detail = self._join(chunk)
         row = np.concatenate([np.flatnonzero(total >= 0), np.arange(len(detail))])
         group = np.concatenate([total[total >= 0], detail])
-        self._groups.seen_ns[np.unique(group)] = start_ns
+        self._groups.seen_ns[present(group, len(self._groups))] = start_ns
         duration_ns = chunk.column("duration_ns").to_numpy()[row]
         error = chunk.column("error").to_numpy(zero_copy_only=False)[row]
         values = _values(group, duration_ns, len(self._groups), self._chunks.width_ns)
@@ -182,22 +183,28 @@ class Red:
     def _join(self, chunk: pa.RecordBatch) -> Int64s:
         """Details, with client spans of unknown peer given the edge to the span they are the parent of."""
         detail: Int64s = chunk.column("detail").to_numpy().copy()
-        asking = np.flatnonzero(np.isin(detail, self._groups.nameless))
+        asking = np.flatnonzero(self._nameless(detail))
         if not len(asking):
             return detail
-        near = pa.concat_batches([chunk, *self._chunks.near()])
-        answers = near.filter(pc.and_(pc.greater_equal(near.column("total"), 0), pc.not_equal(near.column("link"), "")))
-        at = pc.index_in(chunk.column("link").take(pa.array(asking)), value_set=answers.column("link"))
-        found = at.is_valid().to_numpy(zero_copy_only=False)
-        asking, at_row = asking[found], at.drop_null().to_numpy()
-        callee = answers.column("total").to_numpy()[at_row]
-        pairs, inverse = np.unique(np.stack([detail[asking], callee]), axis=1, return_inverse=True)
+        near = [chunk, *self._chunks.near()]
+        total = np.concatenate([batch.column("total").to_numpy() for batch in near])
+        at = _answer(near, total, chunk.column("link").take(pa.array(asking)))
+        asking, at = asking[at >= 0], at[at >= 0]
+        groups = len(self._groups)
+        pair = detail[asking] * groups + total[at]
+        first, inverse = first_of_each(pair, groups * groups)
         edges = [
             self._groups.number(Group(self._groups.all[a].entity, "client", callee=self._groups.all[b].entity))
-            for a, b in pairs.T.tolist()
+            for a, b in (divmod(each, groups) for each in pair[first].tolist())
         ]
-        detail[asking] = np.array(edges, np.int64)[inverse.ravel()]
+        detail[asking] = np.array(edges, np.int64)[inverse]
         return detail
+
+    def _nameless(self, group: Int64s) -> npt.NDArray[np.bool_]:
+        """Whether each group waits for a join."""
+        known = np.zeros(len(self._groups), np.bool_)
+        known[self._groups.nameless] = True
+        return known[group]
 
     def _exemplars(
         self,
@@ -212,10 +219,8 @@ class Red:
         told = np.array([not g.operation and not g.nameless for g in self._groups.all], np.bool_)
         picks: set[tuple[int, int]] = set()
         for wanted in (told[group], told[group] & error):
-            some = np.flatnonzero(wanted)
-            order = some[np.lexsort((duration_ns[some], group[some]))]
-            last = np.flatnonzero(np.diff(group[order], append=NONE))
-            picks.update(zip(group[order[last]].tolist(), order[last].tolist(), strict=True))
+            slowest = _slowest(group, duration_ns, np.flatnonzero(wanted), len(told))
+            picks.update(zip(group[slowest].tolist(), slowest.tolist(), strict=True))
         made: list[object] = []
         for number, i in sorted(picks):
             who, at = self._groups.all[number], int(row[i])
@@ -251,7 +256,7 @@ def _values(group: Int64s, duration_ns: Int64s, groups: int, width_ns: int) -> n
     count = np.bincount(group, minlength=groups)
     values[:, RATE] = count / (width_ns / SECOND_NS)
     some = np.flatnonzero(count)
-    ordered = duration_ns[np.lexsort((duration_ns, group))] / SECOND_NS
+    ordered = _ordered(group, duration_ns, groups) / SECOND_NS
     begin = (np.cumsum(count) - count)[some]
     for column, quantile in zip(DURATIONS, QUANTILES, strict=True):
         place = quantile * (count[some] - 1)
@@ -259,3 +264,43 @@ def _values(group: Int64s, duration_ns: Int64s, groups: int, width_ns: int) -> n
         below, above = ordered[begin + low], ordered[begin + np.minimum(low + 1, count[some] - 1)]
         values[some, column] = below + (place - low) * (above - below)
     return values
+
+
+def _ordered(group: Int64s, duration_ns: Int64s, groups: int) -> Int64s:
+    """Durations by group and then by length."""
+    if groups >> (63 - _DURATION_BITS) or (len(duration_ns) and int(duration_ns.max()) >> _DURATION_BITS):
+        slow: Int64s = duration_ns[np.lexsort((duration_ns, group))]
+        return slow
+    both: Int64s = group << _DURATION_BITS | duration_ns
+    both.sort()
+    both &= (1 << _DURATION_BITS) - 1
+    return both
+
+
+def _slowest(group: Int64s, duration_ns: Int64s, rows: Int64s, groups: int) -> Int64s:
+    """Of each group that these rows have, the row of the longest duration; of equal ones the last."""
+    longest = np.full(groups, NONE, np.int64)
+    np.maximum.at(longest, group[rows], duration_ns[rows])
+    rows = rows[duration_ns[rows] == longest[group[rows]]]
+    last: Int64s = np.full(groups, NONE, np.int64)
+    last[group[rows]] = rows
+    found: Int64s = last[last != NONE]
+    return found
+
+
+def _answer(near: Sequence[pa.RecordBatch], total: Int64s, asked: pa.Array) -> Int64s:
+    """Of each asked id the first row of these batches, end to end, that answers it, or `NOWHERE`."""
+    links = [batch.column("link") for batch in near]
+    keys, wanted = [key for link in links if (key := id_keys(link)) is not None], id_keys(asked)
+    if wanted is not None and len(keys) == len(links):
+        key = np.concatenate(keys)
+        rows = np.flatnonzero((total >= 0) & (key != 0))
+        at = first_with(key[rows], wanted)
+    else:
+        link = pa.concat_arrays(links)
+        rows = np.flatnonzero((total >= 0) & pc.not_equal(link, "").to_numpy(zero_copy_only=False))
+        place = pc.index_in(asked, value_set=link.take(pa.array(rows)))
+        at = pc.fill_null(place, NOWHERE).to_numpy().astype(np.int64)
+    found = at != NOWHERE
+    at[found] = rows[at[found]]
+    return at

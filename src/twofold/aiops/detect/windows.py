@@ -92,8 +92,11 @@ class Chunks:
         """Put each row into the window of its time."""
         start_ns, keep = self._windows.place(time_ns)
         self.late += int(len(keep) - keep.sum())
-        starts = np.unique(start_ns[keep])
-        for start in starts.tolist():
+        if not keep.any():
+            return
+        kept = start_ns[keep]
+        low, high = int(kept.min()), int(kept.max())
+        for start in [low] if low == high else np.unique(kept).tolist():
             mine = (start_ns == start) & keep
             part = rows if mine.all() else rows.filter(pa.array(mine))
             self._open.setdefault(start, []).append(part)

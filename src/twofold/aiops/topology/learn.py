@@ -21,6 +21,7 @@ from twofold.records.columns import Logs, Spans
 from twofold.records.entity import DEFAULT_TENANT, Edge, Entity, EntityKind, Relation, entity_id
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS, to_datetime
+from twofold.stats.codes import first_of_each
 
 CLIENT, PRODUCER, CONSUMER = 3, 4, 5
 KINDS: Final = frozenset(kind.value for kind in EntityKind)
@@ -101,13 +102,14 @@ class Topology:
         return ()
 
     def _resources(self, data: pa.RecordBatch, time_ns: pa.Array) -> None:
-        codes = data.column("entity").indices.to_numpy()
-        times = time_ns.to_numpy()
-        for code, i in zip(*np.unique(codes, return_index=True), strict=True):
-            entity = data.column("entity").dictionary[int(code)].as_py()
-            newest_ns = int(times[codes == code].max())
+        column = data.column("entity")
+        codes = column.indices.to_numpy().astype(np.int64)
+        newest = np.zeros(len(column.dictionary), np.int64)
+        np.maximum.at(newest, codes, time_ns.to_numpy())
+        for i in first_of_each(codes, len(newest))[0].tolist():
+            entity, newest_ns = column[i].as_py(), int(newest[codes[i]])
             if newest_ns - self._seen_ns.get(entity, 0) > SECOND_NS:
-                self._resource(entity, _attributes(data.column("attributes")[int(i)].as_py()), newest_ns)
+                self._resource(entity, _attributes(data.column("attributes")[i].as_py()), newest_ns)
 
     def _resource(self, entity: str, attributes: Mapping[str, str], time_ns: int) -> None:
         if not self._see(entity, time_ns):
@@ -132,7 +134,8 @@ class Topology:
             return
         start_ns = data.column("start_ns").to_numpy()
         code = entity.indices.to_numpy()[asks].astype(np.int64) * len(names) + codes[asks]
-        _, first, counts = np.unique(code * 8 + kind[asks], return_index=True, return_counts=True)
+        first, number = first_of_each(code * 8 + kind[asks], len(entity.dictionary) * len(names) * 8)
+        counts = np.bincount(number)
         newest_ns = int(start_ns[asks].max())
         for at, count in zip(asks[first].tolist(), counts.tolist(), strict=True):
             source, target = entity[at].as_py(), peer[at].as_py()

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
+from twofold.stats.codes import NOWHERE, first_with, id_keys
 
 SERVER, CONSUMER = 2, 5
 
@@ -87,14 +88,12 @@ class Parents:
             return []
         spans = pa.concat_batches([self._known, *self._new])
         self._new = []
-        children = np.flatnonzero(pc.not_equal(spans.column("parent_id"), "").to_numpy(zero_copy_only=False))
-        at = pc.index_in(spans.column("parent_id").take(pa.array(children)), value_set=spans.column("span_id"))
-        found = at.is_valid().to_numpy(zero_copy_only=False)
-        calls = _count(spans, at.drop_null().to_numpy(), children[found])
+        parents, children = _matched(spans.column("span_id"), spans.column("parent_id"))
+        calls = _count(spans, parents, children)
         parent_id = spans.column("parent_id")
-        if found.any():
+        if len(children):
             matched = np.zeros(spans.num_rows, np.bool_)
-            matched[children[found]] = True
+            matched[children] = True
             parent_id = pc.if_else(pa.array(matched), "", parent_id)
         self._known = self._trim(spans.set_column(1, WAITING.field("parent_id"), parent_id), watermark_ns)
         return calls
@@ -128,6 +127,20 @@ class Parents:
 
 def _none() -> pa.RecordBatch:
     return pa.record_batch([pa.array([], field.type) for field in WAITING], schema=WAITING)
+
+
+def _matched(span_id: pa.Array, parent_id: pa.Array) -> tuple[Rows, Rows]:
+    """Rows of parents, and of their children; of spans with one id the first is the parent."""
+    keys, wanted = id_keys(span_id), id_keys(parent_id)
+    if keys is not None and wanted is not None:
+        children = np.flatnonzero(wanted)
+        at = first_with(keys, wanted[children])
+    else:
+        children = np.flatnonzero(pc.not_equal(parent_id, "").to_numpy(zero_copy_only=False))
+        place = pc.index_in(parent_id.take(pa.array(children)), value_set=span_id)
+        at = pc.fill_null(place, NOWHERE).to_numpy()
+    found = at != NOWHERE
+    return at[found], children[found]
 
 
 def _count(spans: pa.RecordBatch, parent: Rows, child: Rows) -> list[Call]:

@@ -17,7 +17,9 @@ import orjson
 import pyarrow as pa
 
 from twofold.aiops.ingest.entities import Naming
-from twofold.aiops.ingest.otlp.message import KEPT, pick, texts
+from twofold.aiops.ingest.otlp.message import KEPT, pick
+from twofold.aiops.ingest.otlp.message import texts as labels_of
+from twofold.stats.codes import first_of_each
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -106,7 +108,7 @@ class Resources:
         """Entity, kept attributes, and these as members of a JSON object with a comma before each."""
         found = self._known.get((tenant, data))
         if found is None:
-            attributes = texts(self._parse(data).attributes)
+            attributes = labels_of(self._parse(data).attributes)
             kept = pick(attributes, KEPT)
             members = b"," + orjson.dumps(kept)[1:-1] if kept else b""
             found = (self._naming.resource(attributes, tenant=tenant), kept, members)
@@ -142,10 +144,19 @@ class Short:
 
 
 def coded(names: Sequence[str], code: npt.NDArray[np.int32]) -> pa.Array:
-    """A dictionary column from the name that each code stands for; names may repeat."""
+    """A dictionary column from the name that each code stands for; names may repeat.
+
+    The dictionary holds what occurs, in the order of first occurrence, as if it were made from the texts.
+    """
     numbers: dict[str, int] = {}
-    place = np.array([numbers.setdefault(name, len(numbers)) for name in names] or [0], np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(place[code]), pa.array(list(numbers), pa.string()))
+    number = np.array([numbers.setdefault(name, len(numbers)) for name in names] or [0], np.int64)[code]
+    first, _ = first_of_each(number, len(numbers))
+    used = number[np.sort(first)]
+    place = np.empty(len(numbers), np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    texts = list(numbers)
+    found = [texts[each] for each in used.tolist()]
+    return pa.DictionaryArray.from_arrays(pa.array(place[number]), pa.array(found, pa.string()))
 
 
 def nested(tag: int, parts: Iterable[bytes]) -> bytes:

@@ -262,16 +262,21 @@ def _span(  # noqa: C901, PLR0911, PLR0912, PLR0915 - one branch a field of the 
     if kind >= _FIRST_ASKING and not is_slow:
         h = round_(peer, U(kind))
         named = 1 + hash_number(h, load_int(work + W_PEER_TABLE), places, load_int(work + W_PEERS), count)
+        if named == 0:
+            return FAIL
     if http & (FAILED_NEW if http & SAID_NEW else FAILED_OLD):
         failed = 1
     names, seed = load_int(work + W_NAMES), load64(work + W_SEED)
+    called = text_number(name, name_end, load_int(work + W_NAME_TABLE), places, names, seed)
+    if called < 0:
+        return FAIL
     store_int(row + RESOURCE * 8, number)
     store_int(row + START * 8, np.int64(first))
     store_int(row + DURATION * 8, np.int64(last - first) if last > first else 0)
     store_int(row + TRACE * 8, trace)
     store_int(row + SPAN * 8, own)
     store_int(row + PARENT * 8, parent if parent_size == _SPAN_BYTES and load64(parent) != U(0) else 0)
-    store_int(row + NAME * 8, text_number(name, name_end, load_int(work + W_NAME_TABLE), places, names, seed))
+    store_int(row + NAME * 8, called)
     store_int(row + KIND * 8, np.int64(kind))
     store_int(row + ERROR * 8, failed)
     store_int(row + MESSAGE * 8, message)
