@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -83,10 +84,8 @@ def fill_and_free(folder: Path, rounds: int, seed: int) -> None:
 def patiently(work: Callable[[], object], until: threading.Event) -> None:
     """As the product's threads do: what a full disk refuses is tried again."""
     while not until.is_set():
-        try:
+        with contextlib.suppress(Transient):
             work()
-        except Transient:
-            pass
         until.wait(0.01)
 
 

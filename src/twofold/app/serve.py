@@ -41,6 +41,7 @@ from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
 from twofold.config import Config, HttpConfig, failpoint
 from twofold.errors import ConfigError
+from twofold.flow.clock import SteadyClock
 from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
 from twofold.flow.runner import Runner
@@ -77,6 +78,7 @@ class Server:
             self.counts,
             config.ingest,
             capture=self.capture,
+            now_ns=SteadyClock(),
             folder=config.home / "ingest",
         )
         self.plane = DataPlane(stores.ledger, stores.blobs, lambda batch: self.ingest.accept_predictions(batch, "main"))
