@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +24,10 @@ def arrange(table: pa.Table, layout: Layout) -> pa.Table:
     schema = layout.stored()
     if layout.order[0] != "sid":
         return _by_time(table.cast(schema), layout)
-    sid, time_ns, index = last_of_each(table["sid"].to_numpy(), table["time_ns"].to_numpy())
+    sid, time_ns = table["sid"].to_numpy(), table["time_ns"].to_numpy()
+    if placed := _placed(sid, time_ns, table):
+        return pa.Table.from_arrays([pa.array(each) for each in placed], schema=schema)
+    sid, time_ns, index = last_of_each(sid, time_ns)
     if index is None:
         return table.cast(schema)
     rest = [_taken(table[name].to_numpy(), index) for name in schema.names[2:]]
@@ -50,6 +54,17 @@ def _arranged(column: pa.ChunkedArray, rows: pa.Array) -> pa.Array | pa.ChunkedA
     if isinstance(whole, pa.ChunkedArray):  # texts of more than 2 GiB do not fit one chunk
         return column.take(rows)
     return whole.take(rows)
+
+
+def _placed(sid: Ints, time_ns: Ints, table: pa.Table) -> tuple[npt.NDArray[Any], ...] | None:
+    """All columns by the compiled way, where kernels are loaded anyway and rows come as senders send them."""
+    lane = table["lane"].to_numpy()
+    if len(sid) < _FEW or "numba" not in sys.modules or lane.min() != lane.max():
+        return None
+    from twofold.store.history.scatter import scattered  # noqa: PLC0415 - the worker does without the compiler
+
+    found = scattered(sid, time_ns, table["value"].to_numpy())
+    return None if found is None else (*found, lane)
 
 
 def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> tuple[Ints, Ints, Index | None]:

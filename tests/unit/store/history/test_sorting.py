@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twofold.store.history.scatter import scattered
 from twofold.store.history.sorting import _by_sid, last_of_each
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 3)), max_size=40)
@@ -50,3 +51,20 @@ def test_many_rows_are_sorted_by_counting_as_by_comparing(series: int) -> None:
     assert np.array_equal(by_sid, sid[index])
     assert np.array_equal(by_time, time_ns[index])
     assert np.array_equal(_by_sid(sid)[1], np.argsort(sid, kind="stable"))
+
+
+@given(st.integers(1, 50), st.integers(0, 2**32), st.sampled_from(["in order", "repeated", "late"]))
+@settings(max_examples=30, deadline=None)
+def test_rows_written_to_their_place_are_the_rows_sorted(series: int, seed: int, how: str) -> None:
+    draw = np.random.default_rng(seed)
+    sids = draw.integers(0, 2**62, series)
+    sid = np.concatenate([draw.permutation(sids) for _ in range(20)])
+    time_ns, value = np.repeat(np.arange(20), series), draw.normal(size=len(sid))
+    at = int(draw.integers(series, len(sid)))
+    if how != "in order":
+        time_ns[at] = time_ns[np.flatnonzero(sid[:at] == sid[at])[-1]] - (how == "late")
+    found = scattered(sid, time_ns, value)
+    assert (found is None) == (how != "in order")
+    if found is not None:
+        order = np.argsort(sid, kind="stable")
+        assert all(np.array_equal(mine, each[order]) for mine, each in zip(found, (sid, time_ns, value), strict=True))
