@@ -338,5 +338,8 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match="cannot be read"):
         ImportedFile(tmp_path / "x.parquet", FileImport(), NOW_NS)
     (tmp_path / "x.log.gz").write_bytes(gzip.compress(b"x" * 10_000)[:-20])
+    (tmp_path / "mixed.jsonl").write_text('{"time":1,"value":1,"metric":"a"}\n{"time":1,"value":"x","metric":"a"}\n')
+    with pytest.raises(DecodeError, match="do not make a table"):
+        list(ImportedFile(tmp_path / "mixed.jsonl", FileImport(), NOW_NS).pieces())
     with pytest.raises(DecodeError, match="cannot be read on"):
         list(ImportedFile(tmp_path / "x.log.gz", FileImport(), NOW_NS).pieces())

@@ -128,7 +128,7 @@ class ImportedFile:
     def _serviced(self, row: dict[str, Any]) -> bytes:
         if self._config.service and not row.get("service.name") and not row.get("service"):
             row["service.name"] = self._config.service
-        return orjson.dumps(row, default=str, option=orjson.OPT_NAIVE_UTC)
+        return orjson.dumps(row, default=_label, option=orjson.OPT_NAIVE_UTC)
 
     def _samples(self, table: pa.Table, after: int) -> Iterator[Piece]:
         """Rows by time; those without a time or value are left out."""
@@ -182,7 +182,7 @@ class ImportedFile:
                 for request in write_requests((each for each in series if each is not None), {}):
                     yield Piece(request, done)
             elif self._config.kind == "samples" or (self._config.kind == "auto" and _is_sample(first, self._config)):
-                table = pa.Table.from_pylist([_flat(_object(line)) for line in lines])
+                table = _from_objects([_flat(_object(line)) for line in lines])
                 yield from (Piece(piece.request, done) for piece in self._samples(table, 0))
             else:
                 for start in range(0, len(lines), LINES_TOGETHER):
@@ -235,11 +235,25 @@ def _table(path: Path, kind: str) -> pa.Table:
 
     try:
         if kind == "parquet":
-            return pyarrow.parquet.read_table(path)
-        separator = "\t" if ".tsv" in path.suffixes else ","
-        return pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(delimiter=separator))
-    except (pa.ArrowException, OSError) as error:
+            found = pyarrow.parquet.read_table(path)
+        else:
+            separator = "\t" if ".tsv" in path.suffixes else ","
+            found = pyarrow.csv.read_csv(path, parse_options=pyarrow.csv.ParseOptions(delimiter=separator))
+        names = found.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DecodeError(f"{path} cannot be read: {error}", reason="decode") from error
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{path.name} has columns of the same name: {names}", columns=names)
+    return found
+
+
+def _from_objects(items: list[dict[str, Any]]) -> pa.Table:
+    """Objects as a table. Raises `DecodeError` when a field is a number here and a text there."""
+    names = dict.fromkeys(key for item in items for key in item)
+    try:
+        return pa.table({name: pa.array([item.get(name) for item in items]) for name in names})
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise DecodeError(f"JSON lines do not make a table: {error}", reason="decode") from error
 
 
 def _column(table: pa.Table, named: str, usual: tuple[str, ...], what: str) -> str:
@@ -273,11 +287,16 @@ def _groups(part: pa.Table, labels: list[str]) -> list[tuple[dict[str, str], npt
         rows.setdefault(key, []).append(number)
     return [
         (
-            {name: str(value) for name, value in zip(labels, key, strict=True) if value not in (None, "")},
+            {name: _label(value) for name, value in zip(labels, key, strict=True) if value not in (None, "", b"")},
             np.array(numbers, np.int64),
         )
         for key, numbers in rows.items()
     ]
+
+
+def _label(value: object) -> str:
+    """A value as a label; CSV that is not UTF-8 comes as bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _is_sample(first: Mapping[str, Any], config: FileImport) -> bool:
