@@ -17,7 +17,10 @@ from twofold.aiops.ingest.clean.config import Action, CleanConfig, RelabelRule
 from twofold.aiops.ingest.clean.units import CONVERSIONS, conversion_of, convert
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Item
-from twofold.aiops.ingest.rows import DROPPED, REFUSED, Rows
+from twofold.aiops.ingest.known import Known
+from twofold.aiops.ingest.prometheus import remote_write
+from twofold.aiops.ingest.rows import CROWDED, DROPPED, REFUSED, Rows
+from twofold.aiops.ingest.series import SeriesIndex
 from twofold.records.frame import FrameKind
 from twofold.store.catalog.files import FileCatalog
 
@@ -199,12 +202,61 @@ def test_a_tenants_limit_names_its_largest_metric(tmp_path: Path) -> None:
     assert "label user_id has 40 values" in answer.text
 
 
+def test_a_refused_series_stays_on_the_short_way_and_is_asked_for_again_each_minute(tmp_path: Path) -> None:
+    """So one metric past its limit does not slow down what is sent with it, and room that is made is found."""
+    catalog = FileCatalog(tmp_path, limit_per_metric=5)
+    index = SeriesIndex(catalog)
+    now = [0.0]
+    known = Known("write", lambda: now[0])
+    known.compile()
+    body = write_request(*users(7)).SerializeToString()
+    asked = []
+
+    def validated() -> Rows:
+        asked.append(now[0])
+        return remote_write.rows_of(remote_write.parse(body), index, {}, "main")
+
+    for second in range(0, 200, 10):
+        now[0] = float(second)
+        assert known.decode(body, "main", validated).sid.tolist()[5:] == [CROWDED, CROWDED]
+    assert asked == [0.0, 60.0, 120.0, 180.0]
+    catalog._limit_per_metric = 6
+    now[0] = 300.0
+    assert [sid >= 0 for sid in known.decode(body, "main", validated).sid.tolist()] == [True] * 6 + [False]
+    now[0] = 301.0
+    assert [sid >= 0 for sid in known.decode(body, "main", validated).sid.tolist()] == [True] * 6 + [False]
+    assert asked[-1] == 300.0
+
+
+def test_refused_series_past_the_most_that_are_kept_take_the_long_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twofold.aiops.ingest.known.MAX_REFUSED", 2)
+    index = SeriesIndex(FileCatalog(tmp_path, limit_per_metric=5))
+    known = Known("write", lambda: 0.0)
+    known.compile()
+    calls = 0
+
+    def decode(body: bytes) -> list[int]:
+        def validated() -> Rows:
+            nonlocal calls
+            calls += 1
+            return remote_write.rows_of(remote_write.parse(body), index, {}, "main")
+
+        found: list[int] = known.decode(body, "main", validated).sid.tolist()
+        return found
+
+    few, many = (write_request(*users(count)).SerializeToString() for count in (7, 8))
+    for body in (few, few, many, many):
+        assert set(decode(body)[5:]) == {CROWDED}
+    assert calls == 3, "once for the few, each time for the many"
+
+
 def test_the_short_way_keeps_refusing_and_storing(tmp_path: Path) -> None:
-    """A sender whose request holds a refused series is decoded the long way each time, and loses nothing else."""
     bench = bench_of(FileCatalog(tmp_path, limit_per_metric=5), walker=True)
     bench.ingest._write.known.compile()
     for _ in range(3):
-        write(bench, *users(6))
+        assert "its label user_id has 5 values" in write(bench, *users(6)).text
     total = bench.counts.total(Item.POINTS)
     assert (total.stored, total.rejected) == (15, {"metric_cardinality": 3})
 

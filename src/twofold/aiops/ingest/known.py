@@ -4,6 +4,9 @@ A walker gives rows that carry a hash of their series' bytes in place of a sid. 
 known the request is decoded. Otherwise the validated way decodes it, and since both give the same
 rows in the same order, the hashes are learnt from it. Compiling takes seconds on a fresh
 installation, so it happens in a thread, and until then nothing takes the short way.
+
+A series that was refused is known, too: else one metric past its limit would slow down everything that
+is sent with it. Once a minute it takes the validated way again, for limits may have room by then.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import importlib
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -19,13 +23,16 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from twofold.aiops.ingest.rows import Rows
+from twofold.aiops.ingest.rows import DROPPED, Ints, Rows
 
 MAX_BYTES: Final = 32 << 20  # larger bodies take the validated way: the walker's rows would need twice their size
 MAX_KNOWN: Final = 4_000_000  # hashes a tenant; a restarted sender has a new one for every series
 ROW_BYTES: Final = 32
 _BYTES_PER_ROW: Final = 8  # no real request has shorter ones
 _FIRST_PLACES: Final = 4096
+MAX_REFUSED: Final = 200_000  # refused hashes a tenant; more of them take the validated way each time
+RETRY_S: Final = 60.0
+_REFUSED: Final = DROPPED - 16  # in the table: `_REFUSED - sid` for a sid below zero
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +61,14 @@ class Known:
 
     Args:
         walker: Module of `walk` that reads this protocol.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, walker: str) -> None:
+    def __init__(self, walker: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._walker = walker
+        self._clock = clock
+        self._refused: dict[str, int] = {}
+        self._retry: dict[str, float] = {}
         self._kernels: _Kernels | None = None
         self._seed = np.uint64(secrets.randbits(64))
         self._tables: dict[str, npt.NDArray[np.uint64]] = {}
@@ -102,7 +113,20 @@ class Known:
         table = self._tables.get(tenant)
         if table is None or self._kernels is None:
             return None
-        return self._gather(self._kernels, walked, table)
+        rows = self._gather(self._kernels, walked, table)
+        return rows if rows is None or not walked.count or rows.sid.max() < _REFUSED else self._told(rows, tenant)
+
+    def _told(self, rows: Rows, tenant: str) -> Rows | None:
+        """Rows with the sids below zero of refused series; None when it is time to ask again."""
+        refused = (rows.sid >= _REFUSED) & (rows.sid < DROPPED)
+        if not refused.any():
+            return rows
+        now_s = self._clock()
+        if now_s >= self._retry.get(tenant, 0.0):
+            self._retry[tenant] = now_s + RETRY_S
+            return None
+        rows.sid = np.where(refused, _REFUSED - rows.sid, rows.sid)
+        return rows
 
     def learn(self, walked: Walked, rows: Rows, tenant: str) -> None:
         """Take the sids that the validated way found for the same request."""
@@ -110,9 +134,21 @@ class Known:
             return  # some points made no rows there, so rows do not correspond one to one
         with self._lock:
             table = self._roomy(self._kernels, tenant, walked.count)
-            added = self._kernels.table.insert(walked.rows.ctypes.data, walked.count, table, rows.sid)
+            sids, refused = self._with_refused(rows.sid, tenant)
+            added = self._kernels.table.insert(walked.rows.ctypes.data, walked.count, table, sids)
             self._counts[tenant] += added
+            self._refused[tenant] = self._refused.get(tenant, 0) + min(refused, added)
             self._tables[tenant] = table
+
+    def _with_refused(self, sids: Ints, tenant: str) -> tuple[Ints, int]:
+        """The sids as the table holds them, and how many are refused; as many of these as there is room for."""
+        refused = sids < 0
+        if not refused.any():
+            return sids, 0
+        self._retry.setdefault(tenant, self._clock() + RETRY_S)
+        room = MAX_REFUSED - self._refused.get(tenant, 0)
+        taken = refused & (np.cumsum(refused) <= room)
+        return np.where(taken, _REFUSED - sids, sids), int(taken.sum())
 
     def _walk(self, kernels: _Kernels, body: bytes) -> Walked | None:
         size = len(body)
@@ -138,6 +174,7 @@ class Known:
         held = self._counts.get(tenant, 0)
         if table is None or held + more > MAX_KNOWN:
             table, held = np.zeros(2 * _FIRST_PLACES, np.uint64), 0
+            self._refused[tenant] = 0
         self._counts[tenant] = held
         places = len(table) // 2
         while places < 2 * (held + more):

@@ -56,7 +56,10 @@ def gather(
 
 @kernel
 def insert(rows: int, count: int, table: Table, sid: Ints) -> int:  # pragma: no cover - compiled
-    """Take the hash of each row whose sid is not negative; gives how many are new. There must be room."""
+    """Take the hash of each row whose sid is not negative, or its new sid; gives how many are new.
+
+    There must be room.
+    """
     added = 0
     for row in range(count):
         if sid[row] >= 0:
@@ -66,6 +69,8 @@ def insert(rows: int, count: int, table: Table, sid: Ints) -> int:  # pragma: no
                 table[place] = h
                 table[place + 1] = U(sid[row] + 1)
                 added += 1
+            elif table[place + 1] != U(sid[row] + 1):
+                table[place + 1] = U(sid[row] + 1)
     return added
 
 
