@@ -115,7 +115,7 @@ class DeltaFiles:
         with translated(f"write {rows.num_rows} rows to {written.name}"):
             make_folder(written.parent)
             try:
-                pq.write_table(rows, written, row_group_size=ROW_GROUP, **self._layout.options())
+                pq.write_table(rows, written, row_group_size=ROW_GROUP, **self._layout.options(lasting=not change))
                 target = written.with_stem(f"{written.stem}-{crc_of(written):08x}")
                 written.rename(target)
                 sync_file(target)

@@ -54,14 +54,14 @@ class Layout:
         ]
         return pa.schema([each.with_nullable(True) for each in fields])
 
-    def options(self) -> Mapping[str, Any]:
-        """Arguments of the Parquet writer."""
+    def options(self, *, lasting: bool) -> Mapping[str, Any]:
+        """Arguments of the Parquet writer; a file that is not `lasting` is soon compacted, so less effort is spent."""
         names = self.stored().names
         plain = [name for name in names if name not in (*self.dictionary, *self.delta, "lane")]
         flat = [name for name in plain if not pa.types.is_nested(self.stored().field(name).type)]
         return {
             "compression": "zstd",
-            "compression_level": 3,
+            "compression_level": 3 if lasting else 1,
             "use_dictionary": [*self.dictionary, "lane"],
             "column_encoding": dict.fromkeys(self.delta, "DELTA_BINARY_PACKED") | dict.fromkeys(flat, "PLAIN"),
             "bloom_filter_options": {name: {"ndv": ROW_GROUP // 8, "fpp": 0.01} for name in self.sought} or None,
