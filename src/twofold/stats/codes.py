@@ -18,6 +18,9 @@ ID_DIGITS: Final = 16
 _MOST: Final = 1 << 20  # codes told apart in a table; more are sorted
 _MIX: Final = np.uint64(secrets.randbits(64) | 1)  # by chance: senders choose ids, and must not choose their places
 
+_DIGITS: Final = np.full(256, -1, np.int64)
+_DIGITS[list(b"0123456789abcdef")] = np.arange(16)
+
 
 def first_of_each(code: Int64s, space: int) -> tuple[Int64s, Int64s]:
     """The first row of each code that occurs, ascending by code, and of each row the number of its code in that list.
@@ -78,15 +81,14 @@ def _keys(at: npt.NDArray[np.int32], texts: npt.NDArray[np.uint8], keys: Int64s)
     for row in range(len(keys)):
         size = at[row + 1] - at[row]
         found = 0
+        wrong = 0
         if size == ID_DIGITS:
-            for place in range(at[row], at[row + 1]):
-                digit = texts[place]
-                if 48 <= digit <= 57:  # noqa: PLR2004 - 0 to 9
-                    found = found << 4 | digit - 48
-                elif 97 <= digit <= 102:  # noqa: PLR2004 - a to f
-                    found = found << 4 | digit - 87
-                else:
-                    return False
+            for place in range(at[row], at[row] + ID_DIGITS):
+                digit = _DIGITS[texts[place]]
+                found = found << 4 | digit & 15
+                wrong |= digit
+        if wrong < 0:
+            return False
         if size not in (0, ID_DIGITS) or (size > 0 and found == 0):
             return False
         keys[row] = found

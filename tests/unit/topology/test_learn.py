@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tests.unit.detect.telemetry import line, logs, ns, span, spans
+from twofold.aiops.topology import parents
 from twofold.aiops.topology.learn import Topology, TopologyConfig
+from twofold.aiops.topology.parents import OLD_WAITING
 from twofold.errors import ConfigError, Corrupt
 from twofold.records.entity import Edge, Entity, EntityKind, Relation
 from twofold.records.series import Series
@@ -168,3 +172,39 @@ def test_relations_survive_a_restart() -> None:
     again.process([spans(span("service:a", "2", at_s=70, kind=3, peer="queue:q"))])
     (edge,) = [e for e in again.advance(ns(73)) if isinstance(e, Edge)]
     assert edge.relation is Relation.CALLS
+
+
+def test_waiting_spans_survive_a_restart_and_the_version_before_is_read() -> None:
+    rows = [span("service:a", "00000000000000f1", at_s=1, kind=3), span("service:c", "odd", at_s=1, kind=3, peer="x:y")]
+    stage = Topology()
+    stage.process([spans(*rows)])
+    state = dict(stage.snapshot())
+    old = spans(*rows).data
+    end_ns = pc.add(old.column("start_ns"), old.column("duration_ns"))
+    texts = [old.column("span_id"), pa.array(["", ""]), pa.array(["service:a", "service:c"]), pa.array(["", "x:y"])]
+    before = pa.record_batch([*texts, old.column("kind"), end_ns], schema=OLD_WAITING)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, OLD_WAITING) as writer:
+        writer.write_batch(before.slice(0, 0))
+        writer.write_batch(before)
+    older = {"topology": state["topology"], "parents": sink.getvalue().to_pybytes()}
+    children = [
+        span("service:b", "00000000000000f2", at_s=2, parent="00000000000000f1"),
+        span("service:d", "2", at_s=2, parent="odd"),
+    ]
+    for each in (state, older):
+        again = Topology()
+        again.restore(each)
+        again.process([spans(*children)])
+        found = links(list(again.advance(ns(6))))
+        assert {("service:a", "service:b", "calls"), ("service:c", "service:d", "calls")} <= found
+
+
+def test_names_that_no_waiting_span_has_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parents, "MAX_NAMES", 4)
+    stage = Topology()
+    for second in range(1, 90, 3):
+        caller = span(f"service:a{second}", f"{second:016x}", at_s=second, kind=3)
+        stage.process([spans(caller, span("service:b", f"{second + 4096:016x}", at_s=second, parent=f"{second:016x}"))])
+        assert (f"service:a{second}", "service:b", "calls") in links(list(stage.advance(ns(second + 3))))
+    assert len(stage._parents._names) < 40

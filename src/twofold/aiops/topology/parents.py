@@ -6,31 +6,53 @@ spans wait, both as parents and as children, for a bounded time and number.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.stats.codes import NOWHERE, first_with, id_keys
 
 SERVER, CONSUMER = 2, 5
+MAX_NAMES: Final = 1 << 16
+"""Names kept beyond those of waiting spans."""
 
-Rows = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 
-WAITING: Final = pa.schema(
+OLD_WAITING: Final = pa.schema(
     [
         pa.field("span_id", pa.string()),
-        pa.field("parent_id", pa.string()),  # empty unless the span is a child that looks for its parent
+        pa.field("parent_id", pa.string()),
         pa.field("entity", pa.string()),
         pa.field("peer", pa.string()),
         pa.field("kind", pa.int8()),
         pa.field("end_ns", pa.int64()),
     ]
 )
+"""What was kept before ids and names were numbers."""
+
+
+class Waiting(NamedTuple):
+    """Columns of spans.
+
+    Attributes:
+        span: Its id as a number.
+        parent: Its parent's id; 0 unless the span is a child that looks for its parent.
+        entity, peer: Numbers of names.
+    """
+
+    span: Ints
+    parent: Ints
+    entity: Ints
+    peer: Ints
+    kind: Ints
+    end_ns: Ints
 
 
 class Call(NamedTuple):
@@ -62,22 +84,23 @@ class Parents:
         self._keep_ns = keep_ns
         self._limit = limit
         self._known = _none()
-        self._new: list[pa.RecordBatch] = []
+        self._new: list[Waiting] = []
+        self._names: dict[str, int] = {"": 0}
 
     def add(self, data: pa.RecordBatch) -> None:
         """Take spans of schema `columns.SPANS`."""
-        kind = data.column("kind")
-        child = pc.or_(pc.equal(kind, SERVER), pc.equal(kind, CONSUMER))
-        end_ns = pc.add(data.column("start_ns"), data.column("duration_ns"))
-        columns = [
-            data.column("span_id"),
-            pc.if_else(child, data.column("parent_id"), ""),
-            data.column("entity").dictionary_decode(),
-            data.column("peer").dictionary_decode(),
-            kind,
-            end_ns,
-        ]
-        self._new.append(pa.record_batch(columns, schema=WAITING))
+        kind = data.column("kind").to_numpy().astype(np.int64)
+        child = (kind == SERVER) | (kind == CONSUMER)
+        parent = np.where(child, _keys(data.column("parent_id")), 0)
+        entity, peer = (self._numbers(data.column(name)) for name in ("entity", "peer"))
+        end_ns = data.column("start_ns").to_numpy() + data.column("duration_ns").to_numpy()
+        self._new.append(Waiting(_keys(data.column("span_id")), parent, entity, peer, kind, end_ns))
+
+    def _numbers(self, column: pa.DictionaryArray) -> Ints:
+        names = self._names
+        known = [names.setdefault(name, len(names)) for name in column.dictionary.to_pylist()]
+        found: Ints = np.array(known, np.int64)[column.indices.to_numpy()]
+        return found
 
     def join(self, watermark_ns: int) -> list[Call]:
         """Calls found among the spans since the last join and those that still wait. A child is matched once.
@@ -86,82 +109,107 @@ class Parents:
         """
         if not self._new:
             return []
-        spans = pa.concat_batches([self._known, *self._new])
+        spans = _together([self._known, *self._new])
         self._new = []
-        parents, children = _matched(spans.column("span_id"), spans.column("parent_id"))
-        calls = _count(spans, parents, children)
-        parent_id = spans.column("parent_id")
-        if len(children):
-            matched = np.zeros(spans.num_rows, np.bool_)
-            matched[children] = True
-            parent_id = pc.if_else(pa.array(matched), "", parent_id)
-        self._known = self._trim(spans.set_column(1, WAITING.field("parent_id"), parent_id), watermark_ns)
+        children = np.flatnonzero(spans.parent)
+        at = first_with(spans.span, spans.parent[children])
+        parents, children = at[at != NOWHERE], children[at != NOWHERE]
+        calls = self._count(spans, parents, children)
+        spans.parent[children] = 0
+        self._known = self._trim(spans, watermark_ns)
+        if len(self._names) > MAX_NAMES:
+            self._forget_names()
         return calls
 
-    def _trim(self, spans: pa.RecordBatch, watermark_ns: int) -> pa.RecordBatch:
-        end_ns = spans.column("end_ns").to_numpy()
-        keep = end_ns > watermark_ns - self._keep_ns
+    def _count(self, spans: Waiting, parent: Ints, child: Ints) -> list[Call]:
+        """Calls between different entities, in a fixed order."""
+        caller, callee = spans.entity[parent], spans.entity[child]
+        queued = spans.kind[child] == CONSUMER
+        peer = np.where(queued, 0, spans.peer[parent])
+        # a consumer that names its queue reads from there; the producer's edge to the queue stands already
+        told = (~queued | (spans.peer[child] == 0)) & (caller != callee)
+        many = len(self._names)
+        code = (((caller * many + callee) * many + peer) * 2 + queued)[told]
+        distinct, number, counts = np.unique(code, return_inverse=True, return_counts=True)
+        newest = np.full(len(distinct), np.iinfo(np.int64).min)
+        np.maximum.at(newest, number, spans.end_ns[child[told]])
+        names = list(self._names)
+        calls = []
+        for each, count, time_ns in zip(distinct.tolist(), counts.tolist(), newest.tolist(), strict=True):
+            pair, peer_number = divmod(each >> 1, many)
+            from_, to = divmod(pair, many)
+            calls.append(Call(names[from_], names[to], names[peer_number], bool(each & 1), count, time_ns))
+        return sorted(calls)
+
+    def _trim(self, spans: Waiting, watermark_ns: int) -> Waiting:
+        keep = spans.end_ns > watermark_ns - self._keep_ns
         if keep.sum() > self._limit:
-            keep &= end_ns >= np.partition(end_ns, -self._limit)[-self._limit]
-        return spans.filter(pa.array(keep))
+            keep &= spans.end_ns >= np.partition(spans.end_ns, -self._limit)[-self._limit]
+        return Waiting(*(column[keep] for column in spans))
+
+    def _forget_names(self) -> None:
+        names, known = list(self._names), self._known
+        used = np.unique(np.concatenate([[0], known.entity, known.peer]))
+        self._names = {names[each]: number for number, each in enumerate(used.tolist())}
+        place = np.zeros(len(names), np.int64)
+        place[used] = np.arange(len(used))
+        self._known = known._replace(entity=place[known.entity], peer=place[known.peer])
 
     def snapshot(self) -> dict[str, bytes]:
-        """The waiting spans as Arrow IPC: one batch that has been joined, then those that have not."""
+        """The waiting spans as Arrow IPC: one batch that has been joined, then those that have not; and the names."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, WAITING) as writer:
-            for batch in (self._known, *self._new):
-                writer.write_batch(batch)
-        return {"parents": sink.getvalue().to_pybytes()}
+            for spans in (self._known, *self._new):
+                writer.write_batch(pa.record_batch([pa.array(column) for column in spans], schema=WAITING))
+        return {"parents": sink.getvalue().to_pybytes(), "parents_names": json.dumps(list(self._names)).encode()}
 
     def restore(self, state: State) -> None:
-        """Take back what `snapshot` gave. Raises `Corrupt`."""
+        """Take back what `snapshot` gave, in this version or the one before. Raises `Corrupt`."""
         try:
             with pa.ipc.open_stream(bytes(state["parents"])) as reader:
-                known, *new = list(reader)
+                batches = list(reader)
+            names = json.loads(bytes(state["parents_names"])) if "parents_names" in state else [""]
+            if reader.schema == OLD_WAITING:
+                self._names = {"": 0}
+                known, *new = (self._converted(batch) for batch in batches)
+            elif reader.schema == WAITING:
+                known, *new = (Waiting(*(column.to_numpy().copy() for column in batch.columns)) for batch in batches)
+                self._names = {str(name): number for number, name in enumerate(names)}
+            else:
+                raise Corrupt(f"waiting spans have columns {reader.schema.names}, not {WAITING.names}")
         except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
             raise Corrupt(f"waiting spans do not fit this version: {error!r}; replay the journal") from error
-        if reader.schema != WAITING:
-            raise Corrupt(f"waiting spans have columns {reader.schema.names}, not {WAITING.names}")
         self._known, self._new = known, new
 
-
-def _none() -> pa.RecordBatch:
-    return pa.record_batch([pa.array([], field.type) for field in WAITING], schema=WAITING)
-
-
-def _matched(span_id: pa.Array, parent_id: pa.Array) -> tuple[Rows, Rows]:
-    """Rows of parents, and of their children; of spans with one id the first is the parent."""
-    keys, wanted = id_keys(span_id), id_keys(parent_id)
-    if keys is not None and wanted is not None:
-        children = np.flatnonzero(wanted)
-        at = first_with(keys, wanted[children])
-    else:
-        children = np.flatnonzero(pc.not_equal(parent_id, "").to_numpy(zero_copy_only=False))
-        place = pc.index_in(parent_id.take(pa.array(children)), value_set=span_id)
-        at = pc.fill_null(place, NOWHERE).to_numpy()
-    found = at != NOWHERE
-    return at[found], children[found]
+    def _converted(self, batch: pa.RecordBatch) -> Waiting:
+        entity, peer = (self._numbers(batch.column(name).dictionary_encode()) for name in ("entity", "peer"))
+        span, parent = (_keys(batch.column(name)) for name in ("span_id", "parent_id"))
+        kind, end_ns = (batch.column(name).to_numpy().astype(np.int64) for name in ("kind", "end_ns"))
+        return Waiting(span, parent, entity, peer, kind, end_ns)
 
 
-def _count(spans: pa.RecordBatch, parent: Rows, child: Rows) -> list[Call]:
-    """Calls between different entities, in a fixed order."""
-    if not len(child):
-        return []
-    parents, children = spans.take(pa.array(parent)), spans.take(pa.array(child))
-    queued = pc.equal(children.column("kind"), CONSUMER)
-    # a consumer that names its queue reads from there; the producer's edge to the queue stands already
-    direct = pc.or_(pc.invert(queued), pc.equal(children.column("peer"), ""))
-    table = pa.table(
-        {
-            "caller": parents.column("entity"),
-            "callee": children.column("entity"),
-            "peer": pc.if_else(queued, "", parents.column("peer")),
-            "queued": queued,
-            "end_ns": children.column("end_ns"),
-        }
-    ).filter(pc.and_(direct, pc.not_equal(parents.column("entity"), children.column("entity"))))
-    counted = table.group_by(["caller", "callee", "peer", "queued"], use_threads=False).aggregate(
-        [("end_ns", "count"), ("end_ns", "max")]
-    )
-    rows = counted.select(["caller", "callee", "peer", "queued", "end_ns_count", "end_ns_max"]).to_pylist()
-    return sorted(Call(*row.values()) for row in rows)
+WAITING: Final = pa.schema([pa.field(name, pa.int64()) for name in Waiting._fields])
+
+
+def _none() -> Waiting:
+    return Waiting(*(np.empty(0, np.int64) for _ in Waiting._fields))
+
+
+def _together(parts: Iterable[Waiting]) -> Waiting:
+    return Waiting(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _keys(ids: pa.StringArray) -> Ints:
+    """Ids as numbers, 0 for none. What is not written as OTLP's ids are gets a number from its digest."""
+    keys = id_keys(ids)
+    return keys if keys is not None else np.array([_key(text) for text in ids.to_pylist()], np.int64)
+
+
+def _key(text: str) -> int:
+    if not text:
+        return 0
+    known = id_keys(pa.array([text]))
+    if known is not None:
+        return int(known[0])
+    digest: Any = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True) or 1
