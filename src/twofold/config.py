@@ -21,6 +21,7 @@ from twofold.errors import ConfigError
 from twofold.flow.outgoing import OutgoingConfig
 from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
+from twofold.records.slo import Slo
 from twofold.store.retention import RetentionConfig
 
 PREFIX: Final = "TWOFOLD_"
@@ -102,6 +103,7 @@ class Config:
 
     Attributes:
         home: Folder for all data.
+        slos: Service level objectives.
         partitions: Partitions of the journal, each with a thread of stages.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
         retention: How long telemetry is kept.
@@ -118,6 +120,7 @@ class Config:
     respond: RespondConfig = field(default_factory=RespondConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
+    slos: tuple[Slo, ...] = ()
     partitions: int = 1
     lateness_s: float = 6.0
     retention: RetentionConfig = field(default_factory=RetentionConfig)

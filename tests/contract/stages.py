@@ -19,8 +19,10 @@ import twofold.mlops
 from tests.unit.detect.telemetry import MemoryCatalog, line, logs, ns, samples, span, spans
 from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.lograte import LogRate
+from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
+from twofold.aiops.detect.slo import Slos
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
@@ -33,6 +35,7 @@ from twofold.records.event import ChangeKind, Event, EventKind
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.incident import Incident, IncidentState
 from twofold.records.profile import Distribution, Profile
+from twofold.records.slo import Slo
 from twofold.records.time import to_datetime
 
 MEMBERS = ("name", "accepts", "process", "advance", "snapshot", "restore")
@@ -47,7 +50,9 @@ MODEL = Profile(
 OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "topology": lambda _: Topology(),
     "red": Red,
+    "slo": lambda catalog: Slos([Slo(name="good", entity="service:a", window_s=3600.0)], catalog),
     "lograte": LogRate,
+    "mining": Mining,
     "drift": lambda catalog: DriftStage(catalog, lambda _model, _version: MODEL),
     "panel": Panel,
     "capacity": Capacity,

@@ -1,6 +1,6 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → lograte → drift → panel → capacity → correlate → diagnose
+topology → red → slo → lograte → drift → panel → capacity → correlate → diagnose
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
+from twofold.aiops.detect.slo import Slos
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
@@ -40,6 +41,7 @@ def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles
         stages: list[Stage] = [
             Topology(tenant=tenant),
             Red(catalog, tenant=tenant, lane=lane),
+            Slos(config.slos, catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant),

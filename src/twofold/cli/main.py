@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from twofold import __version__
-from twofold.cli import backfill, backup, demo, detectors, forecasts, import_, incidents, models, runbooks
+from twofold.cli import backfill, backup, demo, detectors, forecasts, import_, incidents, models, runbooks, slos
 from twofold.cli.client import connect
 from twofold.cli.output import Exit, Format, Output, ago, show, table
 from twofold.errors import ConfigError, Conflict, NotFound, TwofoldError
@@ -29,6 +29,7 @@ app.add_typer(demo.app, name="demo")
 app.add_typer(import_.app, name="import")
 app.command("backfill")(backfill.backfill)
 app.command("forecasts")(forecasts.forecasts)
+app.command("slos")(slos.slos)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("verify")(backup.verify)

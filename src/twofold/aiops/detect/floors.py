@@ -16,7 +16,7 @@ from twofold.stats.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNO
 MIB: Final = 1024.0 * 1024.0
 _KINDS: Final = {SeriesKind.COUNTER: COUNTER, SeriesKind.DELTA: DELTA}
 _PARTS: Final = (".bucket", "_bucket", ".sum", "_sum", "_created", "start_time_seconds")
-_META: Final = ("scrape_", "otel.sdk.", "otelcol_")
+_META: Final = ("scrape_", "otel.sdk.", "otelcol_", "slo.")
 # A constant series of these kinds that changes for the first time tells something; elsewhere it is mostly set-up.
 _TELLING: Final = frozenset({Signal.ERRORS, Signal.AVAILABILITY, Signal.DRIFT, Signal.QUEUE, Signal.TRAFFIC})
 

@@ -18,8 +18,10 @@ from twofold.records.alert import Alert, AlertState
 from twofold.records.entity import Entity
 from twofold.records.event import Event, EventKind
 from twofold.records.finding import Finding
+from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.incident import Incident, IncidentState
 from twofold.records.model import Release
+from twofold.records.slo import SloStatus
 
 routes = router("home")
 _DAY: Final = timedelta(hours=24)
@@ -43,6 +45,8 @@ def get_home(caller: Caller, services: Svc) -> Home:
         noise_removed=NoiseRemoved(
             findings=counts.findings_24h, alerts=counts.alerts_24h, incidents=counts.incidents_24h
         ),
+        slos=sorted(ledger.find(SloStatus, tenant=tenant, limit=MOST), key=lambda slo: slo.budget_left),
+        forecasts=list(ledger.find(Forecast, tenant=tenant, where={"state": ForecastState.OPEN}, limit=_SHOWN)),
     )
 
 

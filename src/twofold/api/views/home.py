@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from twofold.api.views.page import View
 from twofold.records.event import Event
+from twofold.records.forecast import Forecast
 from twofold.records.incident import Incident
+from twofold.records.slo import SloStatus
 
 
 class Counts(View):
@@ -56,3 +58,5 @@ class Home(View):
     changes: list[Event]
     health: SystemHealth
     noise_removed: NoiseRemoved
+    slos: list[SloStatus]
+    forecasts: list[Forecast]

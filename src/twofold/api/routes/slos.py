@@ -1,0 +1,25 @@
+"""Service level objectives and their error budgets."""
+
+from __future__ import annotations
+
+from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
+from twofold.api.rules import needs
+from twofold.api.views.page import Page
+from twofold.records.access import Permission
+from twofold.records.slo import SloState, SloStatus
+
+routes = router("slos")
+
+
+@routes.get("/slos", operation_id="list_slos", openapi_extra=needs(Permission.READ))
+def list_slos(
+    caller: Caller,
+    services: Svc,
+    entity: Filter = "",
+    state: SloState | None = None,
+    limit: Limit = 100,
+    after: After = "",
+) -> Page[SloStatus]:
+    """How every objective stands; objectives are declared in the settings under `slos`."""
+    conditions = where(entity=entity, state=state)
+    return page(services.ledger, SloStatus, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
