@@ -185,6 +185,10 @@ class Stack:
             "ingest": {"scrape": [scrape]},
             "respond": {"inventory": str(self.data / "inventory.yaml")},
             "models": {"projects": [str(ROOT)]},
+            "slos": [
+                {"name": "orders go through", "entity": "service:checkout", "objective": 0.98, "window_s": 86_400.0},
+                {"name": "pages within 300 ms", "entity": "service:gateway", "objective": 0.95, "threshold_s": 0.3},
+            ],
             "demo": {"url": self.control_url, "token": self.control_token},
         }
 
