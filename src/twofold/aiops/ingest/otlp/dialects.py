@@ -55,14 +55,15 @@ class Metrics(_Otlp):
 
     def receive(self, payload: Payload) -> Response:
         """Store some of the exemplars, then the data points: a request that fails on the way can come again."""
-        if payload.media == JSON or TRACE_ID in payload.body:
-            self._glances.take(lambda: self._exemplars(payload))
+        self._glances.take(lambda: self._exemplars(payload))
         begun = self._starts.request(payload.origin.tenant)
         outcome = self._intake.samples(self._rows(payload, begun), payload.origin)
         begun.keep()
         return success(outcome, payload.media)
 
     def _exemplars(self, payload: Payload) -> None:
+        if payload.media != JSON and TRACE_ID not in payload.body:
+            return
         origin = payload.origin
         request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
         found = exemplars_of(request, self._intake.naming, origin.tenant, self._intake.latest_ns(origin))

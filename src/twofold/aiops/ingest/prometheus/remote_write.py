@@ -57,14 +57,17 @@ class RemoteWrite:
         """Store the samples."""
         if payload.media == remote_write2.MEDIA:
             return self.version2.receive(payload)
-        if _TRACE in payload.body:
-            self._glances.take(lambda: self._exemplars(parse(payload.body), payload.origin))
+        self._glances.take(lambda: self._glance(payload))
         tenant = payload.origin.tenant
         rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
         outcome = self._intake.samples(rows, payload.origin)
         if text := outcome.text():
             return PlainTextResponse(text, 400)
         return Response(status_code=204)
+
+    def _glance(self, payload: Payload) -> None:
+        if _TRACE in payload.body:
+            self._exemplars(parse(payload.body), payload.origin)
 
     def _exemplars(self, request: Any, origin: Origin) -> None:
         self._intake.exemplars(exemplars_of(request, origin.tenant, self._intake.latest_ns(origin)), origin)
