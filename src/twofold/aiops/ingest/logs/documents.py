@@ -17,14 +17,12 @@ import orjson
 
 from twofold.aiops.ingest.entities import UNKNOWN
 from twofold.aiops.ingest.logs.lines import Lines, clamped_ns, level_of, trace_of
-from twofold.aiops.ingest.logs.severity import severity
 from twofold.errors import DecodeError
 from twofold.records.entity import EntityKind, entity_id
 from twofold.records.time import SECOND_NS
 
 TIME_KEYS: Final = ("@timestamp", "timestamp", "time", "ts", "datetime", "date", "asctime", "_time")
 BODY_KEYS: Final = ("message", "msg", "log", "body", "event.original", "_msg", "MESSAGE", "text")
-_LEVELS: Final = ("log.level", "level", "severity", "lvl", "loglevel", "levelname", "log_level")
 _SERVICES: Final = (
     "service.name",
     "service",
@@ -86,7 +84,7 @@ def document(item: Mapping[str, Any], *, time_key: str = "", body_key: str = "",
     body = _take(flat, (body_key, *BODY_KEYS) if body_key else BODY_KEYS)
     if body is None:
         body = orjson.dumps(item, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    level = _level(flat)
+    level = level_of(flat)
     trace, span = trace_of(flat)
     return Document(
         document_entity(flat, service),
@@ -198,14 +196,6 @@ def _take(flat: dict[str, Any], keys: tuple[str, ...]) -> Any:
         if flat.get(key) not in (None, ""):
             return flat.pop(key)
     return None
-
-
-def _level(flat: Mapping[str, Any]) -> int:
-    for key in _LEVELS:
-        value = flat.get(key)
-        if isinstance(value, str) and (found := severity(0, value)):
-            return found
-    return level_of(flat)
 
 
 def _name(flat: Mapping[str, Any], keys: tuple[str, ...]) -> str:

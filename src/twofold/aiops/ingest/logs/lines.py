@@ -24,9 +24,19 @@ _LAST_NS: Final = (1 << 63) - 1
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
-_TRACE_KEYS: Final = ("trace_id", "traceID", "traceId", "traceid", "trace.id", "dd.trace_id")
-_SPAN_KEYS: Final = ("span_id", "spanID", "spanId", "spanid", "span.id")
-_LEVEL_KEYS: Final = ("severity_text", "level", "detected_level", "severity", "log.level", "lvl")
+_TRACE_KEYS: Final = frozenset({"trace_id", "traceID", "traceId", "traceid", "trace.id", "dd.trace_id"})
+_SPAN_KEYS: Final = frozenset({"span_id", "spanID", "spanId", "spanid", "span.id"})
+_LEVEL_KEYS: Final = (
+    "severity_text",
+    "log.level",
+    "level",
+    "detected_level",
+    "severity",
+    "lvl",
+    "loglevel",
+    "levelname",
+)
+_SAYS_LEVEL: Final = frozenset({"severity_number", *_LEVEL_KEYS})
 
 
 class Lines:
@@ -137,9 +147,9 @@ def trace_of(attributes: dict[str, Any]) -> tuple[str, str]:
     return _taken(attributes, _TRACE_KEYS, TRACE_DIGITS), _taken(attributes, _SPAN_KEYS, SPAN_DIGITS)
 
 
-def _taken(attributes: dict[str, Any], keys: Sequence[str], digits: int) -> str:
-    for key in keys:
-        value = attributes.get(key)
+def _taken(attributes: dict[str, Any], keys: frozenset[str], digits: int) -> str:
+    for key in keys & attributes.keys():
+        value = attributes[key]
         if isinstance(value, str) and len(value) == digits and _HEX.fullmatch(value):
             del attributes[key]
             return value.lower()
@@ -152,6 +162,8 @@ def level_of(attributes: Mapping[str, object]) -> int:
     >>> level_of({"severity_number": "17"}), level_of({"level": "Warn"}), level_of({"levels": "x"})
     (17, 13, 0)
     """
+    if _SAYS_LEVEL.isdisjoint(attributes):
+        return 0
     number = str(attributes.get("severity_number", ""))
     if number.isdecimal() and (found := severity(int(number[:3]), "")):
         return found
