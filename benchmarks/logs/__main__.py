@@ -75,7 +75,7 @@ def novel(systems: Sequence[System]) -> dict[str, float]:
     for system in systems:
         given, miner = novelty.stream(system), Miner()
         miner.feed_texts(given.lines)
-        total += novelty.judge(given, [line for line, _ in miner.fresh])
+        total += novelty.judge(given, [fresh.line for fresh in miner.fresh])
     return total.figures()
 
 
@@ -85,7 +85,7 @@ def memory(lines: Lines, size: tuple[int, int]) -> dict[str, float]:
         path = Path(folder) / "lines.npz"
         count = min(len(lines), 100_000)
         np.savez(path, data=lines.data[: lines.offsets[count]], offsets=lines.offsets[: count + 1])
-        command = [sys.executable, "-m", "benchmarks.logs.memory", *map(str, size), path]
+        command = [sys.executable, "-m", "benchmarks.logs.memory", *map(str, size), str(path)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     told = json.loads(done.stdout)
     return {key: told[key] for key in ("memory_mb", "memory_half_mb")} | {"memory_lines": told["lines"]}

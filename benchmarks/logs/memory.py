@@ -1,4 +1,4 @@
-"""Memory of the miner over a long stream with junk: `python -m benchmarks.logs.memory LINES JUNK`, data on standard input.
+"""Memory of the miner over a long stream with junk: `python -m benchmarks.logs.memory LINES JUNK FILE`.
 
 Runs in a process of its own, so that the figure is the miner's: resident memory at its highest, less what was there
 before the miner was made. Junk is lines of random words, each of a shape of its own, spread over the stream.

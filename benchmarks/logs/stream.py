@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class Lines:
     def texts(self, count: int) -> list[str]:
         """The first lines as text."""
         raw, edges = self.data[: self.offsets[count]].tobytes(), self.offsets[: count + 1].tolist()
-        return [raw[a:b].decode() for a, b in zip(edges, edges[1:], strict=False)]
+        return [raw[a:b].decode() for a, b in pairwise(edges)]
 
 
 def packed(texts: Sequence[str], truth: Sequence[str]) -> Lines:

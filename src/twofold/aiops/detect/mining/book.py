@@ -13,6 +13,7 @@ from twofold.stats.lines import HOLE, UNSEEN, WILD
 from twofold.stats.shapes import Tally, find, hash_of, put
 from twofold.stats.words import Bools, Int64s
 
+MOST_ALIASES: Final = 50_000
 _FEWEST: Final = 256
 _REMEMBERED: Final = 1 << 18
 
@@ -29,22 +30,26 @@ class Book:
         aliases: Former id to the id it became part of.
         tally: Counts per row.
         alive: Rows that hold a template.
+        forms: Templates that share an id, oldest first; `templates` holds the one that speaks for them.
+        buckets: Templates by structure.
+        free: Rows to give out next, last first.
+        given, remembered: Hash table of the ids given out, as far back as it reaches, and its entries.
         evicted: Templates dropped so far.
     """
 
     def __init__(self, shapes: Shapes, *, most: int, samples: int) -> None:
         self.shapes = shapes
         self.templates: dict[int, Template] = {}
-        self._forms: dict[int, list[Template]] = {}
+        self.forms: dict[int, list[Template]] = {}
         self._kin: dict[tuple[int, ...] | str, int] = {}
         self.aliases: dict[int, int] = {}
         self.evicted = 0
         self._most, self._samples = most, samples
-        self._buckets: dict[Structure, Bucket] = {}
+        self.buckets: dict[Structure, Bucket] = {}
         self._by_row: list[Template | None] = []
-        self._given: Int64s = np.zeros(_REMEMBERED, np.int64)
-        self._remembered = 0
-        self._free: list[int] = []
+        self.given: Int64s = np.zeros(_REMEMBERED, np.int64)
+        self.remembered = 0
+        self.free: list[int] = []
         self._gone: list[int] = []
         self.tally = Tally(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64))
         self.alive: Bools = np.zeros(0, np.bool_)
@@ -53,7 +58,7 @@ class Book:
     def _grow(self, size: int) -> None:
         old = len(self._by_row)
         self._by_row += [None] * (size - old)
-        self._free = list(range(size - 1, old - 1, -1))
+        self.free = list(range(size - 1, old - 1, -1))
         self.tally = Tally(*(np.concatenate([each, np.zeros(size - old, each.dtype)]) for each in self.tally))
         self.alive = np.concatenate([self.alive, np.zeros(size - old, np.bool_)])
 
@@ -73,9 +78,9 @@ class Book:
 
     def bucket(self, structure: Structure) -> Bucket:
         """The templates of a structure."""
-        found = self._buckets.get(structure)
+        found = self.buckets.get(structure)
         if found is None:
-            found = self._buckets[structure] = Bucket(structure[1])
+            found = self.buckets[structure] = Bucket(structure[1])
         return found
 
     def create(
@@ -84,12 +89,12 @@ class Book:
         """A template of one line's shape, and whether it is neither a form of another nor was there before."""
         if len(self.templates) >= self._most:
             self._evict()
-        if not self._free:
+        if not self.free:
             self._grow(2 * len(self._by_row))
         identity = self.settle(content_id(render(gaps, words, symbols)))
         while identity in self.templates:
             identity = content_id(f"{identity:016x}")
-        template = Template(identity, self._free.pop(), structure, gaps, words, symbols)
+        template = Template(identity, self.free.pop(), structure, gaps, words, symbols)
         self.tally.counts[template.row] = 0
         self.tally.seen[template.row] = clock
         self.tally.budget[template.row] = self._samples
@@ -101,18 +106,18 @@ class Book:
 
     def _remember(self, identity: int) -> bool:
         """Whether the id is given out for the first time, as far back as memory goes."""
-        if find(self._given, identity) >= 0:
+        if find(self.given, identity) >= 0:
             return False
-        if 2 * (self._remembered + 1) >= len(self._given):
-            self._given[:] = 0
-            self._remembered = 0
-        put(self._given, identity)
-        self._remembered += 1
+        if 2 * (self.remembered + 1) >= len(self.given):
+            self.given[:] = 0
+            self.remembered = 0
+        put(self.given, identity)
+        self.remembered += 1
         return True
 
     def _enlist(self, template: Template) -> None:
         self._by_row[template.row] = self.templates[template.id] = template
-        self._forms[template.id] = [template]
+        self.forms[template.id] = [template]
         self.alive[template.row] = True
         for word in template.constants():
             self.shapes.count_word(word, 1)
@@ -137,6 +142,7 @@ class Book:
             self.shapes.count_word(int(kept.symbols[place]), -1)
         for i in others:
             self._absorb(kept, bucket.members[i])
+        self._forget_kin(kept)
         symbols = kept.symbols.copy()
         symbols[place] = HOLE
         kept.symbols = symbols
@@ -149,18 +155,31 @@ class Book:
     def unite(self, template: Template) -> None:
         """Give a template the id of the one that it is a form of, when there is such a one."""
         kin = template.kin()
-        other = self._kin.get(kin)
-        if other is None or other not in self.templates or self.templates[other].kin() != kin:
-            self._kin[kin] = template.id
-        elif other != template.id:
+        other = self._kin.get(kin, template.id)
+        if other != template.id:
             self._rename(template.id, other)
+        elif self.templates[template.id] is template:
+            self._kin[kin] = template.id
+
+    def kin(self) -> list[int]:
+        """Ids whose forms are found."""
+        return list(self._kin.values())
+
+    def _forget_kin(self, template: Template) -> None:
+        """The template no longer speaks for its id, or is about to change."""
+        kin = template.kin()
+        if self.templates[template.id] is template and self._kin.get(kin) == template.id:
+            del self._kin[kin]
 
     def _rename(self, old: int, new: int) -> None:
         """All forms of one id become forms of another."""
-        for form in self._forms.pop(old):
+        self._forget_kin(self.templates[old])
+        for form in self.forms.pop(old):
             form.id = new
-            self._forms[new].append(form)
+            self.forms[new].append(form)
         self.aliases[old] = new
+        if len(self.aliases) > MOST_ALIASES:
+            del self.aliases[next(iter(self.aliases))]
         del self.templates[old]
 
     def _absorb(self, kept: Template, gone: Template) -> None:
@@ -179,34 +198,61 @@ class Book:
     def _leave(self, template: Template) -> None:
         for word in template.constants():
             self.shapes.count_word(word, -1)
+        self._forget_kin(template)
         self.alive[template.row] = False
         self._gone.append(template.row)
-        forms = self._forms[template.id]
+        forms = self.forms[template.id]
         forms.remove(template)
         if not forms:
-            del self._forms[template.id], self.templates[template.id]
+            del self.forms[template.id], self.templates[template.id]
         elif self.templates[template.id] is template:
             self.templates[template.id] = forms[0]
+            self._kin.setdefault(forms[0].kin(), template.id)
+
+    def resume(
+        self, templates: dict[int, tuple[Template, bool]], order: list[list[int]], free: list[int], kin: list[int]
+    ) -> None:
+        """Hold these templates by row (and whether each speaks for its id), with their buckets in this order.
+
+        Forms of the ids in `kin` are found.
+
+        Tally, shapes and aliases are set already.
+        """
+        rows = len(self.tally.counts)
+        self._by_row, self.alive = [None] * rows, np.zeros(rows, np.bool_)
+        self.templates, self.forms, self.buckets, self._kin = {}, {}, {}, {}
+        for row, (template, primary) in templates.items():
+            self._by_row[row] = template
+            self.alive[row] = True
+            self.forms.setdefault(template.id, []).append(template)
+            if primary:
+                self.templates[template.id] = template
+        self._kin = {self.templates[identity].kin(): identity for identity in kin}
+        for members in order:
+            for row in members:
+                template = templates[row][0]
+                self.bucket(template.structure).add(template)
+        self.free, self._gone = list(free), []
 
     def reuse_rows(self) -> None:
         """Rows that were given up may be given out again: nobody holds their numbers any more."""
         for row in self._gone:
             self._by_row[row] = None
-        self._free += self._gone
+        self.free += self._gone
         self._gone = []
 
     def _evict(self) -> None:
         order = sorted(
-            (form for forms in self._forms.values() for form in forms),
+            (form for forms in self.forms.values() for form in forms),
             key=lambda t: (t.merged > 0, self.tally.seen[t.row], t.row),
         )
         going = order[: max(1, len(order) // 8)]
         rows = {template.row for template in going}
         for structure in {template.structure for template in going}:
-            bucket = self._buckets[structure]
+            bucket = self.buckets[structure]
             bucket.remove({i for i, member in enumerate(bucket.members) if member.row in rows})
             if not bucket.members:
-                del self._buckets[structure]
+                del self.buckets[structure]
         for template in going:
             self._leave(template)
         self.evicted += len(going)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -39,10 +40,24 @@ class MinerConfig:
 
     masks: tuple[str, ...] = ()
     most_shapes: int = 65_536
-    most_templates: int = 20_000
+    most_templates: int = 10_000
     merge_at: float = 0.5
     novel_below: float = 0.1
-    samples: int = 16
+    samples: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A template that has appeared.
+
+    Attributes:
+        line: The line that brought it, counted from the beginning of the call.
+        text: As it was then.
+    """
+
+    line: int
+    id: int
+    text: str
 
 
 class Miner:
@@ -51,6 +66,9 @@ class Miner:
     Suits text written by programs. A template's id is made of its first line's shape and stays; when a template turns
     out to be part of another, its id becomes an alias (`settle`). What is learnt does not depend on how the stream is
     cut into calls.
+
+    Attributes:
+        fresh: Templates that appeared in the last call, and are unlike all known ones.
 
     Args:
         judge: Decides whether templates that differ in one word are one; by default the fitted model.
@@ -66,7 +84,7 @@ class Miner:
         self.masks = Masks(self.config.masks)
         self.shapes = Shapes(self.config.most_shapes)
         self.book = Book(self.shapes, most=self.config.most_templates, samples=self.config.samples)
-        self.fresh: list[tuple[int, Template]] = []
+        self.fresh: list[Fresh] = []
         self._judge = judge or fitted()
         self._lexicon = Lexicon(byte_kinds(), table(ALWAYS), table(SPOKEN))
         self._room = scratch()
@@ -77,6 +95,10 @@ class Miner:
     def lines(self) -> int:
         """Lines seen so far."""
         return int(self._progress[0])
+
+    def resume(self, lines: int) -> None:
+        """Go on after so many lines; the book and the shapes are filled already."""
+        self._progress[:] = lines, 0
 
     def template(self, identity: int) -> Template:
         """The template that an id given out earlier stands for now. Raises `KeyError` when it was evicted."""
@@ -142,26 +164,39 @@ class Miner:
         clock = self.lines
         bucket = self.book.bucket(structure)
         best = near(bucket.matrix, len(bucket.members), symbols, bucket.place)
+        if best < 0 and self.masks and self._mask(data, low, high, symbols):
+            best = near(bucket.matrix, len(bucket.members), symbols, bucket.place)
         if best >= 0:
             row = bucket.members[best].row
-            self.shapes.enter(hash_of(words, structure[0], symbols, self.shapes.known), row, clock, self.book.alive)
+            key = hash_of(words, structure[0], self._room.symbol, self.shapes.known)
+            self.shapes.enter(key, row, clock, self.book.alive)
         else:
             close = bool((bucket.place[: len(bucket.members)] >= 0).any())
             template, novel = self.book.create(structure, *self._texts(data, low, high, words), symbols, clock)
+            told = Fresh(line, template.id, template.text()) if novel else None
             row, unlike = self._join(self.book.bucket(structure), clock) if close else (template.row, True)
-            if novel and unlike and row == template.row:
-                self.fresh.append((line, template))
+            if told and unlike and row == template.row:
+                self.fresh.append(told)
         out[at] = row
         self.book.tally.counts[row] += 1
         self.book.tally.seen[row] = clock
         self._progress[0] += 1
+
+    def _mask(self, data: Bytes, low: int, high: int, symbols: Int64s) -> bool:
+        """Make holes of the words that the user's masks touch; whether there are any."""
+        text = _text(data, low, high)
+        begin, end = self._room.begin[: len(symbols)], self._room.end[: len(symbols)]
+        for first, past in self.masks.spans(text):
+            left, right = (low + len(text[:at].encode()) for at in (first, past))
+            symbols[(begin < right) & (end > left) & (symbols != WILD)] = HOLE
+        return bool((symbols == HOLE).any())
 
     def _texts(self, data: Bytes, low: int, high: int, words: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Text between and of the words just dissected."""
         begin, end = self._room.begin[:words].tolist(), self._room.end[:words].tolist()
         gaps = zip([low, *end], [*begin, high], strict=True)
         return (
-            tuple(_SPACES.sub(" ", _text(data, left, right)) for left, right in gaps),
+            tuple(sys.intern(_SPACES.sub(" ", _text(data, left, right))) for left, right in gaps),
             tuple(_text(data, left, right) for left, right in zip(begin, end, strict=True)),
         )
 

@@ -21,24 +21,25 @@ class Shapes:
 
     Attributes:
         known: The tables, open addressing, at most half full.
+        shapes, words: Entries of the two tables.
         taken: Words that became values of a hole, the newest `MOST_TAKEN`.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._shapes = 0
-        self._words = 0
+        self.shapes = 0
+        self.words = 0
         self.taken: dict[str, None] = {}
         self.known = Known(np.zeros(_SMALLEST, np.int64), np.zeros(_SMALLEST, np.int32), *_shape_tables(_SMALLEST))
 
     def enter(self, key: int, row: int, clock: int, alive: Bools) -> None:
         """Enter a shape, or give it another row. Rows that are not `alive` lose theirs when room is made."""
         if find(self.known.keys, key) < 0:
-            if self._shapes >= self._most:
+            if self.shapes >= self._most:
                 self.forget(alive, int(np.median(self.known.used[self.known.keys != 0])) + 1)
-            elif 2 * (self._shapes + 1) >= len(self.known.keys):
+            elif 2 * (self.shapes + 1) >= len(self.known.keys):
                 self._refill(len(self.known.keys) * 2, alive, -1)
-            self._shapes += 1
+            self.shapes += 1
         slot = put(self.known.keys, key)
         self.known.rows[slot], self.known.used[slot] = row, clock
 
@@ -48,7 +49,7 @@ class Shapes:
 
     def _refill(self, size: int, alive: Bools, oldest: int) -> None:
         into = Known(self.known.vocabulary, self.known.uses, *_shape_tables(size))
-        self._shapes = int(refill(self.known, oldest, alive, into))
+        self.shapes = int(refill(self.known, oldest, alive, into))
         self.known = into
 
     def take(self, word: str) -> None:
@@ -64,9 +65,9 @@ class Shapes:
     def count_word(self, word: int, times: int) -> None:
         """So many more templates (fewer when negative) hold the word as a constant."""
         if find(self.known.vocabulary, word) < 0:
-            if 4 * (self._words + 1) >= len(self.known.vocabulary):
+            if 4 * (self.words + 1) >= len(self.known.vocabulary):
                 self._grow_vocabulary()
-            self._words += 1
+            self.words += 1
         self.known.uses[put(self.known.vocabulary, word)] += times
 
     def uses(self, word: int) -> int:
@@ -81,7 +82,7 @@ class Shapes:
         self.known = self.known._replace(vocabulary=np.zeros(size, np.int64), uses=np.zeros(size, np.int32))
         for word, count in zip(words.tolist(), uses.tolist(), strict=True):
             self.known.uses[put(self.known.vocabulary, word)] = count
-        self._words = len(words)
+        self.words = len(words)
 
 
 def _shape_tables(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from twofold.stats.lines import HOLE, UNSEEN, WILD
 from twofold.stats.words import Int32s, Int64s
 
 STAR: Final = "<*>"
-MOST_VALUES: Final = 32
+MOST_VALUES: Final = 8
 ENOUGH: Final = 4
 """So many constant words in the same order are one template, whatever stands between them."""
 _PLAIN: Final = re.compile(rf"(?!({'|'.join(ALWAYS)})$)[A-Za-z_]*")
