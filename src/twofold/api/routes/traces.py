@@ -45,8 +45,9 @@ def get_trace(
 ) -> Trace:
     """Its spans by start. `start` and `end` narrow the search, which is much quicker on a long history."""
     asked = {"trace_id": trace_id.lower(), "most": _SPANS}
-    window = {"start_ns": to_ns(start) if start else FIRST_NS, "end_ns": to_ns(end) if end else LAST_NS}
-    rows = services.history.query(_SPAN_SQL, tenant=caller.tenant, parameters=asked, **window).to_pylist()
+    since, until = to_ns(start) if start else FIRST_NS, to_ns(end) if end else LAST_NS
+    found = services.history.query(_SPAN_SQL, tenant=caller.tenant, parameters=asked, start_ns=since, end_ns=until)
+    rows = found.to_pylist()
     if not rows:
         raise NotFound(f"no spans of trace {trace_id}; they may be older than the history keeps", id=trace_id)
     return Trace(trace_id=trace_id.lower(), spans=[_span(row) for row in rows])
@@ -73,8 +74,9 @@ def list_logs(
         "q": q,
         "most": limit,
     }
-    window = {"start_ns": to_ns(start or until - timedelta(hours=1)), "end_ns": to_ns(until)}
-    rows = services.history.query(_LOG_SQL, tenant=caller.tenant, parameters=asked, **window).to_pylist()
+    since_ns, until_ns = to_ns(start or until - timedelta(hours=1)), to_ns(until)
+    found = services.history.query(_LOG_SQL, tenant=caller.tenant, parameters=asked, start_ns=since_ns, end_ns=until_ns)
+    rows = found.to_pylist()
     return Page(
         items=[
             LogLine(

@@ -65,10 +65,12 @@ class History(Protocol):
         parameters: Mapping[str, object] | None = None,
         start_ns: int = FIRST_NS,
         end_ns: int = LAST_NS,
+        tables: Mapping[str, pa.Table] | None = None,
     ) -> pa.Table:
         """Read-only SQL over the views `samples`, `logs`, `spans`, `predictions`, limited to the tenant, as of now.
 
-        The views show rows of [start_ns, end_ns) only; a narrow range spares opening most files.
+        The views show rows of [start_ns, end_ns) only; a narrow range spares opening most files. `tables` are
+        further ones that the statement may read, by name.
 
         Raises:
             InputError: No single SELECT, or one that fails.

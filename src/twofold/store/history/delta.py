@@ -256,6 +256,7 @@ class DeltaHistory:
         parameters: Mapping[str, object] | None = None,
         start_ns: int = FIRST_NS,
         end_ns: int = LAST_NS,
+        tables: Mapping[str, pa.Table] | None = None,
     ) -> pa.Table:
         """See `History.query`; bounds are `HistoryConfig.sql`."""
         views = {
@@ -263,7 +264,7 @@ class DeltaHistory:
             for table in Table
             if table.value in sql.lower()
         }
-        return run(sql, views, parameters=parameters, limits=self._config.sql)
+        return run(sql, views, parameters=parameters, limits=self._config.sql, tables=tables)
 
     def _view(
         self, table: Table, files: FileSet, hot: Sequence[Piece], tenant: str, start_ns: int, end_ns: int

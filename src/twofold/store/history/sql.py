@@ -80,15 +80,20 @@ class View:
 
 
 def run(
-    sql: str, views: Mapping[str, View], *, parameters: Mapping[str, object] | None = None, limits: SqlLimits
+    sql: str,
+    views: Mapping[str, View],
+    *,
+    parameters: Mapping[str, object] | None = None,
+    limits: SqlLimits,
+    tables: Mapping[str, pa.Table] | None = None,
 ) -> pa.Table:
-    """The answer of one SELECT.
+    """The answer of one SELECT over the views and tables.
 
     Raises:
         InputError: No single SELECT, or one that fails (`reason="sql"`).
         TooLarge: Past the bound of time, rows or memory (`reason="query_time"`, `"query_rows"`, `"query_memory"`).
     """
-    with _box(views, limits) as box, _errors(limits):
+    with _box(views, tables or {}, limits) as box, _errors(limits):
         _check(box, sql)
         late = threading.Event()
         timer = threading.Timer(limits.seconds, _stop, (late, box))
@@ -134,7 +139,9 @@ def _check(box: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 @contextmanager
-def _box(views: Mapping[str, View], limits: SqlLimits) -> Iterator[duckdb.DuckDBPyConnection]:
+def _box(
+    views: Mapping[str, View], tables: Mapping[str, pa.Table], limits: SqlLimits
+) -> Iterator[duckdb.DuckDBPyConnection]:
     settings = {
         "threads": limits.threads,
         "memory_limit": f"{limits.memory_mb}MB",
@@ -146,6 +153,8 @@ def _box(views: Mapping[str, View], limits: SqlLimits) -> Iterator[duckdb.DuckDB
     with duckdb.connect(":memory:", config=settings) as box:
         for name, view in views.items():
             _add(box, name, view)
+        for name, table in tables.items():
+            box.register(name, table)
         files = sorted({path for view in views.values() for path in (*view.apart, *view.files)})
         box.execute(f"SET allowed_paths = [{', '.join(map(_text, files))}]")
         box.execute("SET enable_external_access = false")

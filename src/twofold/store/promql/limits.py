@@ -27,8 +27,8 @@ class Limits:
 
     seconds: float = 30.0
     points: int = 11_000
-    samples: int = 20_000_000
-    cells: int = 20_000_000
+    samples: int = 10_000_000
+    cells: int = 10_000_000
     series: int = 50_000
     query_bytes: int = 16_384
     depth: int = 64
