@@ -790,6 +790,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Slos
+         * @description How every objective stands; objectives are declared in the settings under `slos`.
+         */
+        get: operations["list_slos"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Query Sql
+         * @description Rows of one SELECT, in DuckDB's SQL. `series` holds what a `sid` means: `labels['job']` and so on.
+         */
+        post: operations["query_sql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -1162,6 +1202,14 @@ export interface components {
             table: string;
         };
         /**
+         * Column
+         * @description Name and type of one column of an answer.
+         */
+        Column: {
+            name: string;
+            type: string;
+        };
+        /**
          * Counts
          * @description Numbers of the first page.
          */
@@ -1531,11 +1579,13 @@ export interface components {
         Home: {
             changes: components["schemas"]["Event"][];
             counts: components["schemas"]["Counts"];
+            forecasts: components["schemas"]["Forecast"][];
             health: components["schemas"]["SystemHealth"];
             models_at_risk: components["schemas"]["ModelAtRisk"][];
             noise_removed: components["schemas"]["NoiseRemoved"];
             open_incidents: components["schemas"]["Incident"][];
             recent_incidents: components["schemas"]["Incident"][];
+            slos: components["schemas"]["SloStatus"][];
         };
         /**
          * Incident
@@ -1794,6 +1844,19 @@ export interface components {
             start: string;
         };
         /**
+         * NewQuery
+         * @description One SELECT over `samples`, `logs`, `spans`, `predictions` and `series`.
+         *
+         *     A narrow span of time spares reading most files.
+         */
+        NewQuery: {
+            end?: string | null;
+            /** @default 1000 */
+            limit: number;
+            sql: string;
+            start?: string | null;
+        };
+        /**
          * NewRelease
          * @description `weight` is the canary's share of traffic.
          */
@@ -1944,6 +2007,11 @@ export interface components {
             items: components["schemas"]["SeriesView"][];
             next: string;
         };
+        /** Page[SloStatus] */
+        Page_SloStatus_: {
+            items: components["schemas"]["SloStatus"][];
+            next: string;
+        };
         /** Page[TokenView] */
         Page_TokenView_: {
             items: components["schemas"]["TokenView"][];
@@ -2060,6 +2128,15 @@ export interface components {
          */
         Role: "viewer" | "responder" | "approver" | "ml-engineer" | "admin";
         /**
+         * Rows
+         * @description Rows of an answer. Whole numbers past 2^53 are text, because JSON numbers lose bits there.
+         */
+        Rows: {
+            columns: components["schemas"]["Column"][];
+            rows: unknown[][];
+            truncated: boolean;
+        };
+        /**
          * Run
          * @description One reproducible training: same code, data, environment, seed and parameters give the same bytes.
          */
@@ -2159,6 +2236,34 @@ export interface components {
          */
         Shop: {
             services: string[];
+        };
+        /**
+         * SloState
+         * @description BURNING: an alert's pair of windows is past its rate. EXHAUSTED: nothing of the budget is left.
+         * @enum {string}
+         */
+        SloState: "ok" | "burning" | "exhausted";
+        /**
+         * SloStatus
+         * @description How an objective stands.
+         */
+        SloStatus: {
+            bad: number;
+            budget_left: number;
+            burn_1h: number | null;
+            burn_6h: number | null;
+            entity: string;
+            exhausted_at: string | null;
+            id: string;
+            objective: number;
+            operation: string;
+            state: components["schemas"]["SloState"];
+            tenant: string;
+            threshold_s: number;
+            total: number;
+            /** Format: date-time */
+            updated: string;
+            window_s: number;
         };
         /**
          * SpanView
@@ -3827,6 +3932,74 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_slos: {
+        parameters: {
+            query?: {
+                entity?: string;
+                state?: components["schemas"]["SloState"] | null;
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SloStatus_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    query_sql: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
             };
             /** @description RFC 9457 problem details */
             default: {
