@@ -35,6 +35,7 @@ def send(bench: Bench, request: Any) -> Any:
     path = "/v1/logs" if isinstance(request, ExportLogsServiceRequest) else "/v1/traces"
     answer = bench.client.post(path, content=request.SerializeToString(), headers=PROTOBUF)
     assert answer.status_code == 200
+    assert not bench.counts.imbalance()
     return answer
 
 

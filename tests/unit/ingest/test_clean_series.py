@@ -34,7 +34,10 @@ def bench_of(catalog: Any = None, *, walker: bool = False, **clean: Any) -> Benc
 
 
 def write(bench: Bench, *series: tuple[dict[str, str], list[tuple[int, float]]], **headers: str) -> Any:
-    return bench.client.post("/api/v1/write", content=snappy(write_request(*series)), headers=HEADERS | headers)
+    """Send, and see that the account is even (P5)."""
+    answer = bench.client.post("/api/v1/write", content=snappy(write_request(*series)), headers=HEADERS | headers)
+    assert not bench.counts.imbalance()
+    return answer
 
 
 def points(bench: Bench) -> dict[str, list[float]]:
