@@ -84,7 +84,7 @@ class FileCatalog:
             if sid in known.packed:
                 return sid, False
             self._check_limits(known, metric)
-            self._add(tenant, sid, identity, orjson.dumps([entity, unit, kind.value, origin.value]))
+            self._add(tenant, sid, identity, _text([entity, unit, kind.value, origin.value]))
             return sid, True
 
     def _check_limits(self, known: _Tenant, metric: str) -> None:
@@ -116,7 +116,7 @@ class FileCatalog:
                 identity = _identity(each.metric, each.labels)
                 held = self._tenant(each.tenant).packed.get(each.sid)
                 if held is None:
-                    rest = orjson.dumps([each.entity, each.unit, each.kind.value, each.origin.value])
+                    rest = _text([each.entity, each.unit, each.kind.value, each.origin.value])
                     self._add(each.tenant, each.sid, identity, rest)
                 elif not held.startswith(identity + _BREAK):
                     raise Corrupt(
@@ -267,9 +267,14 @@ def _hash(data: bytes, bits: int) -> int:
 
 def _identity(metric: str, labels: Mapping[str, str]) -> bytes:
     try:
-        return orjson.dumps([metric, dict(labels)], option=orjson.OPT_SORT_KEYS)
+        return _text([metric, dict(labels)])
     except orjson.JSONEncodeError as error:
         raise InputError(f"labels of {metric!r} are no text: {error}", reason="labels") from error
+
+
+def _text(value: object) -> bytes:
+    """JSON of its own size: what `orjson` returns stands in a buffer of kilobytes for as long as it lives."""
+    return bytes(memoryview(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)))
 
 
 def _unpack(sid: int, packed: bytes, tenant: str) -> Series:
