@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.ingest.null import NOW_NS, Bench
+from twofold.aiops.ingest.clean.config import Action, CleanConfig, RelabelRule
+from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Item
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.sockets.batches import Arrived
@@ -108,6 +110,16 @@ def test_a_series_too_many_is_rejected_here_and_in_the_catalog(bench: Bench) -> 
     assert statsd.flush() == {"a": 1.0}
     points = bench.counts.total(Item.POINTS)
     assert (points.received, points.stored, points.rejected) == (4, 1, {"cardinality": 3})
+
+
+def test_a_rule_drops_one_row_of_a_timer_or_a_whole_series_and_says_so() -> None:
+    rule = RelabelRule(source_labels=("__name__",), regex=r"took\.p99|gone", action=Action.DROP, name="noise")
+    bench = Bench(config=IngestConfig(walker=False, clean=CleanConfig(relabel=(rule,))))
+    statsd = Statsd(bench)
+    statsd.send(b"took:5|ms", b"gone:1|c", b"gone:1|c")
+    assert sorted(statsd.flush()) == ["took.count", "took.p50", "took.p95", "took.sum"]
+    points = bench.counts.total(Item.POINTS)
+    assert (points.received, points.stored, points.dropped) == (3, 1, {"relabel_noise": 2})
 
 
 def test_a_series_that_nobody_sends_is_forgotten(bench: Bench) -> None:

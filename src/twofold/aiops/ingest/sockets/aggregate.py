@@ -6,11 +6,12 @@ import math
 import random
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from twofold.aiops.ingest.rows import CROWDED, DROPPED, OVERSIZE, REFUSED
 from twofold.aiops.ingest.sockets.statsd import Metric, named
 from twofold.errors import TooLarge
 from twofold.records.series import SeriesKind
@@ -18,7 +19,7 @@ from twofold.records.series import SeriesKind
 QUANTILES: Final = ((".p50", 0.50), (".p95", 0.95), (".p99", 0.99))
 MAX_VALUES: Final = 8_192  # of a timer in an interval; beyond, a fair sample of them
 MAX_MEMBERS: Final = 100_000  # of a set in an interval; beyond, its size is what is counted here
-_TIMERS: Final = frozenset({"ms", "h", "d"})
+_NO_SID: Final = {REFUSED: "cardinality", OVERSIZE: "labels_size", CROWDED: "metric_cardinality"}
 
 
 class Point(NamedTuple):
@@ -130,13 +131,14 @@ class _Held:
 
 
 class Flushed(NamedTuple):
-    """Samples of one interval as columns, and the lines behind each series."""
+    """Samples of one interval as columns, each with the first line behind its series; and lines that made none."""
 
     sid: list[int]
     value: list[float]
     line: list[int]
-    lines: int
     rejected: Counter[str]
+    dropped: Counter[str]
+    lines: int = 0
 
 
 Resolve = Callable[[str, tuple[tuple[str, str], ...], Point], int]
@@ -172,33 +174,40 @@ class Aggregates:
         held.state.take(metric)
         held.lines += 1
 
-    def flush(self, resolve: Resolve) -> Flushed:
+    def flush(self, resolve: Resolve, drops: Sequence[str] = ()) -> Flushed:
         """End the interval.
 
         Args:
-            resolve: The sid of a name, its labels and a point; negative when the catalog refuses the series.
+            resolve: The sid of a name, its labels and a point, or why there is none, as `SeriesIndex.resolve` has it.
+            drops: Reasons of rules that drop series.
         """
-        sids: list[int] = []
-        values: list[float] = []
-        of_line: list[int] = []
+        found = Flushed([], [], [], Counter(), Counter())
         lines = 0
-        rejected: Counter[str] = Counter()
         for key, held in list(self._held.items()):
             name, labels = named(key[0], key[1])
-            refused = ""
-            for point in held.state.points(idle=not held.lines):
-                sid = resolve(name, labels, point)
-                refused = "cardinality" if sid < 0 else "not_finite" if not math.isfinite(point.value) else refused
-                if not refused:
-                    sids.append(sid)
-                    values.append(point.value)
-                    of_line.append(lines)
+            points = list(held.state.points(idle=not held.lines))
+            sids = [resolve(name, labels, point) for point in points]
+            refused = _refused(sids, points)
+            kept = [(sid, point.value) for sid, point in zip(sids, points, strict=True) if sid < DROPPED]
             if refused:
-                rejected[refused] += held.lines
+                found.rejected[refused] += held.lines
+            elif not kept and sids:
+                found.dropped[drops[sids[0] - DROPPED]] += held.lines
             else:
+                found.sid.extend(sid for sid, _ in kept)
+                found.value.extend(value for _, value in kept)
+                found.line.extend([lines] * len(kept))
                 lines += held.lines
             held.idle = 0 if held.lines else held.idle + 1
             held.lines = 0
             if held.idle >= self._forget:
                 del self._held[key]
-        return Flushed(sids, values, of_line, lines, +rejected)
+        return found._replace(lines=lines)
+
+
+def _refused(sids: list[int], points: list[Point]) -> str:
+    """Why a series is not stored; empty when it is."""
+    lowest = min(sids, default=0)
+    if lowest < 0:
+        return _NO_SID[lowest]
+    return "" if all(math.isfinite(point.value) for point in points) else "not_finite"

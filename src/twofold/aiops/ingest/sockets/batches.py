@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 WAIT_S: Final = 0.05
 ENOUGH: Final = 10_000
+LIMIT_BYTES: Final = 64 << 20
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Batcher:
 
     Args:
         store: Takes a batch; it must not raise.
-        limit: Messages that may wait.
+        limit: Messages that may wait, of `LIMIT_BYTES` at most.
     """
 
     def __init__(self, store: Callable[[list[Arrived]], None], limit: int, name: str) -> None:
@@ -35,6 +36,7 @@ class Batcher:
         self._limit = limit
         self._pending: list[Arrived] = []
         self._count = 0
+        self._bytes = 0
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -46,9 +48,11 @@ class Batcher:
     def offer(self, arrived: Arrived) -> bool:
         """Take messages; False, and nothing is taken, when too many wait."""
         count = len(arrived.messages)
+        size_bytes = sum(map(len, arrived.messages))
         with self._changed:
-            if self._count and self._count + count > self._limit:
+            if self._count and (self._count + count > self._limit or self._bytes + size_bytes > LIMIT_BYTES):
                 return False
+            self._bytes += size_bytes
             self._pending.append(arrived)
             if self._count < ENOUGH <= self._count + count or not self._count:
                 self._changed.notify()
@@ -81,5 +85,5 @@ class Batcher:
             due = time.monotonic() + WAIT_S
             while self._count < ENOUGH and not self._stopping and (left := due - time.monotonic()) > 0:
                 self._changed.wait(left)
-            batch, self._pending, self._count = self._pending, [], 0
+            batch, self._pending, self._count, self._bytes = self._pending, [], 0, 0
             return batch

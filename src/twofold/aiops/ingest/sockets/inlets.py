@@ -139,8 +139,8 @@ class StatsdInlet:
         """End the interval and store its samples. Blocking."""
         origin = self._intake.origin(self._config.tenant, Lane.LIVE)
         with self._lock:
-            found = self._aggregates.flush(self._resolve)
-        if not found.sid and not found.rejected:
+            found = self._aggregates.flush(self._resolve, self._intake.index.drops)
+        if not found.sid and not found.rejected and not found.dropped:
             return
         rows = Rows(
             np.array(found.sid, np.int64),
@@ -148,7 +148,8 @@ class StatsdInlet:
             np.array(found.value, np.float64),
             np.array(found.line, np.int32),
             found.lines,
-            found.rejected,
+            +found.rejected,
+            +found.dropped,
         )
         try:
             self._intake.samples(rows, origin)
