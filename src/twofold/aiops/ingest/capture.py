@@ -32,7 +32,7 @@ from twofold.aiops.ingest.logs.message import PushRequest
 from twofold.aiops.ingest.otlp.message import PROTOBUF
 from twofold.aiops.ingest.otlp.message import parse as parse_otlp
 from twofold.aiops.ingest.prometheus.message import Request2, WriteRequest
-from twofold.aiops.ingest.wire import parse_time
+from twofold.aiops.ingest.wire import items_of, parse_time
 from twofold.errors import ConfigError, Corrupt, DecodeError, Unsupported
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS, to_datetime
@@ -339,21 +339,12 @@ def _move_document(item: dict[str, Any], delta_ns: int, received_ns: int) -> Non
 
 def _shift_items(request: Captured, delta_ns: int) -> bytes:
     """Changes and predictions; one that has no time happened when it was received."""
-    body = orjson.loads(request.body)
-    items = body if isinstance(body, list) else body.get("items", [body])
+    items = items_of(request.body)
     for item in items:
         if isinstance(item, dict):  # anything else was rejected, and is again
             now = to_datetime(request.time_ns + delta_ns).isoformat()
             item["time"] = now if item.get("time") is None else _moved(item["time"], delta_ns)
     return orjson.dumps(items)
-
-
-def _shift_alerts(request: Captured, delta_ns: int) -> bytes:
-    body = orjson.loads(request.body)
-    for alert in body["alerts"]:
-        if isinstance(alert, dict):
-            alert |= {key: _moved(alert[key], delta_ns) for key in ("startsAt", "endsAt") if key in alert}
-    return orjson.dumps(body)
 
 
 def _shift_any(request: Captured, delta_ns: int) -> bytes:
@@ -399,5 +390,4 @@ _SHIFTS: Final[dict[str, Callable[[Captured, int], bytes]]] = {
     "/elasticsearch/_bulk": _shift_bulk,
     "/v1/changes": _shift_items,
     "/v1/predictions": _shift_items,
-    "/webhooks/alertmanager": _shift_alerts,
 }
