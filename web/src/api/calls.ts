@@ -73,6 +73,8 @@ export interface NewExecution {
 
 const PAGE = 50;
 const LOG_LINES = 100;
+const BACKTESTS = 8;
+const WARM_UP_S = 3600;
 
 const incidentPath = (incident: string) => ({ params: { path: { incident } } });
 const modelPath = (model: string) => ({ params: { path: { model } } });
@@ -128,6 +130,15 @@ export const calls = {
     result(client.POST("/api/v1/models/{model}/rollback", { ...modelPath(model), body: { reason } })),
   train: (project: string) =>
     result(client.POST("/api/v1/projects/{project}/train", { params: { path: { project } } })),
+
+  backtests: (model: string) =>
+    result(client.GET("/api/v1/backtests", { params: { query: { model, limit: BACKTESTS } } })),
+  requestBacktest: (model: string, version: string, start: string, end: string) =>
+    result(
+      client.POST("/api/v1/backtests", {
+        body: { model, version, start, end, warm_up_s: WARM_UP_S, labels: [] },
+      }),
+    ),
 
   runbooks: () => result(client.GET("/api/v1/runbooks")),
   propose: ({ runbook, incident, entity, dryRun }: NewExecution) =>

@@ -4,6 +4,8 @@ import { calls, type IncidentFilter } from "./calls";
 
 /** The stream renews what it knows of; this is for what it cannot tell (rates, lag). */
 const SLOW_MS = 15_000;
+/** While something runs whose progress is shown. */
+const BUSY_MS = 1000;
 
 export const queries = {
   session: () =>
@@ -45,6 +47,15 @@ export const queries = {
   models: () => queryOptions({ queryKey: ["models"], queryFn: calls.models, refetchInterval: SLOW_MS }),
   model: (name: string) =>
     queryOptions({ queryKey: ["model", name], queryFn: () => calls.model(name), refetchInterval: SLOW_MS }),
+  backtests: (model: string) =>
+    queryOptions({
+      queryKey: ["backtests", model],
+      queryFn: () => calls.backtests(model),
+      refetchInterval: (query) =>
+        query.state.data?.items.some((each) => each.state === "requested" || each.state === "running")
+          ? BUSY_MS
+          : false,
+    }),
   runbooks: () => queryOptions({ queryKey: ["runbooks"], queryFn: calls.runbooks, staleTime: 60_000 }),
   killSwitch: () => queryOptions({ queryKey: ["kill-switch"], queryFn: calls.killSwitch }),
   users: () => queryOptions({ queryKey: ["users"], queryFn: calls.users }),

@@ -17,6 +17,7 @@ export interface Page<Item> {
 
 export type Alert = Wire<"Alert">;
 export type Audit = Wire<"Audit">;
+export type Backtest = Wire<"Backtest">;
 export type ChangeEvent = Wire<"Event">;
 export type DatasetVersion = Wire<"DatasetVersion">;
 export type Demo = Wire<"Demo">;
@@ -29,6 +30,7 @@ export type Execution = Wire<"Execution">;
 export type ExecutionState = Wire<"ExecutionState">;
 export type Fault = Wire<"FaultView">;
 export type Finding = Wire<"Finding">;
+export type Forecast = Wire<"Forecast">;
 export type GateResult = Wire<"GateResult">;
 export type Home = Wire<"Home">;
 export type Incident = Wire<"Incident">;
@@ -53,6 +55,7 @@ export type Role = Wire<"Role">;
 export type Run = Wire<"Run">;
 export type Runbook = Wire<"Runbook">;
 export type Session = Wire<"SessionView">;
+export type SloStatus = Wire<"SloStatus">;
 export type Span = Wire<"SpanView">;
 export type StepRun = Wire<"StepRun">;
 export type Severity = Wire<"Severity">;

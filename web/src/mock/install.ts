@@ -1,5 +1,6 @@
 /** A server in the page: answers the API's paths from mock data. Drives development, tests and screenshots. */
 import type { Execution, Incident, User } from "../api/types";
+import { backtests } from "./backtests";
 import { hex, NOW } from "./clock";
 import { changes, demo, home, session, tokens, users } from "./home";
 import { detailOf, findings, incidents } from "./incidents";
@@ -159,6 +160,12 @@ const ROUTES: Route[] = [
     () => new Problem(409, "Conflict", "The mock keeps its releases as they are."),
   ],
   ["POST", /^\/projects\/([^/]+)\/train$/, () => ({ workflow_id: hex("workflow", 32) })],
+  [
+    "GET",
+    /^\/backtests$/,
+    ({ query }) => page(backtests.filter((each) => each.model === query.get("model"))),
+  ],
+  ["POST", /^\/backtests$/, () => backtests[0]],
   ["GET", /^\/runbooks$/, () => page(runbooks)],
   ["POST", /^\/executions$/, ({ body }) => proposed(body)],
   [

@@ -63,6 +63,10 @@ const LOOKS: Record<string, Look> = {
   retired: { tone: "neutral", icon: IconClock },
   rolled_back: { tone: "warning", icon: IconRotate2 },
   active: { tone: "critical", icon: IconBolt },
+  requested: { tone: "neutral", icon: IconClock },
+  done: { tone: "ok", icon: IconCircleCheck },
+  burning: { tone: "warning", icon: IconFlame },
+  exhausted: { tone: "critical", icon: IconFlame },
   passed: { tone: "ok", icon: IconCircleCheck },
 };
 

@@ -9,7 +9,9 @@ import { formatBytes, formatCount, formatNumber, formatSeconds } from "../../ui/
 import { IncidentLine } from "../../ui/IncidentLine";
 import { Loading, Problem } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
+import { Budgets } from "./Budgets";
 import { Changes } from "./Changes";
+import { Forecasts } from "./Forecasts";
 import css from "./Home.module.css";
 import { ModelsAtRisk } from "./ModelsAtRisk";
 import { NoiseFunnel } from "./NoiseFunnel";
@@ -52,6 +54,8 @@ function Content({ home }: { home: Home }) {
           ) : null}
         </div>
         <div className={css.column}>
+          <Budgets slos={home.slos} />
+          <Forecasts forecasts={home.forecasts} />
           <NoiseFunnel removed={home.noise_removed} />
           <ModelsAtRisk models={home.models_at_risk} />
           <Changes changes={home.changes} />

@@ -6,6 +6,7 @@ import { strings } from "../../strings";
 import { Badge } from "../../ui/Badge";
 import { Facts, PageBody } from "../../ui/Facts";
 import { Loading, Problem } from "../../ui/Notice";
+import { Backtests } from "./Backtests";
 import { Datasets } from "./Datasets";
 import { DriftPanel } from "./DriftPanel";
 import { ModelActions } from "./ModelActions";
@@ -53,7 +54,8 @@ function Content({ model }: { model: ModelDetail }) {
       actions={<ModelActions model={model} />}
     >
       <Facts items={facts} />
-      <DriftPanel drift={model.drift} />
+      {model.kind === "served" ? <DriftPanel drift={model.drift} /> : null}
+      {model.kind === "detector" ? <Backtests model={model} /> : null}
       <div className={css.columns}>
         <Versions versions={model.versions} traffic={model.traffic} />
         <div className={css.form}>
@@ -61,10 +63,12 @@ function Content({ model }: { model: ModelDetail }) {
           <Releases releases={model.releases} />
         </div>
       </div>
-      <div className={css.columns}>
-        <Runs runs={model.runs} />
-        <Datasets datasets={model.datasets} />
-      </div>
+      {model.kind === "served" ? (
+        <div className={css.columns}>
+          <Runs runs={model.runs} />
+          <Datasets datasets={model.datasets} />
+        </div>
+      ) : null}
     </PageBody>
   );
 }
