@@ -65,7 +65,6 @@ def _execution(api: httpx.Client, incident: str, *states: str) -> dict[str, Any]
     return next((item for item in items if item["state"] in states), None)
 
 
-@pytest.mark.long  # four minutes of real time, and its 60 s want a machine that is not busy with other tests
 @pytest.mark.web
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group("main-job")
