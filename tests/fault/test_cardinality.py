@@ -48,6 +48,7 @@ def rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("series", "limit"),
     [(100_000, 10_000), pytest.param(1_000_000, 100_000, marks=pytest.mark.long)],
