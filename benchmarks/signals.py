@@ -1,6 +1,6 @@
 """Log lines and spans a second from HTTP to fsynced, through the stages and in the history, by a real `twofold up`.
 
-    python -m benchmarks.signals [--seconds 30] [--clients 4] [--only log_lines|spans] [--quick] [--json]
+    python -m benchmarks.signals [--seconds 30] [--clients 4] [--rate N] [--only log_lines|spans] [--quick] [--json]
 
 The sender runs on the same cores. Lines and spans carry the present time, ids are new in every request, bodies
 and attributes repeat after 200,000. Spans are traces of ten over five services and two databases. Keys:
@@ -73,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each signal is sent")
     parser.add_argument("--clients", type=int, default=4, help="connections")
+    parser.add_argument("--rate", type=float, default=0.0, help="at most so many lines, and spans, a second")
     parser.add_argument("--only", choices=("log_lines", "spans"))
     parser.add_argument("--quick", action="store_true", help="8 s")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -82,7 +83,7 @@ def main() -> None:
     compiled()
     for kind in KINDS:
         if given.only in (None, kind.many):
-            found |= measure(kind, seconds, given.clients)
+            found |= measure(kind, seconds, given.clients, given.rate)
     if given.json:
         print(json.dumps(found))
         return
@@ -216,9 +217,10 @@ class Sent:
     cpu_s: float = 0.0
 
 
-def send(url: str, path: str, requests: Sequence[Prepared], seconds: float, clients: int) -> Sent:
+def send(url: str, path: str, requests: Sequence[Prepared], seconds: float, clients: int, rate: float = 0.0) -> Sent:
     """Keep sending over some connections for so long; each request stays on one of them."""
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
+    until = begun + seconds
     found = [Sent() for _ in range(clients)]
     failures: list[BaseException] = []
 
@@ -227,6 +229,8 @@ def send(url: str, path: str, requests: Sequence[Prepared], seconds: float, clie
         chance = np.random.default_rng()
         try:
             for request in itertools.cycle(requests[number::clients]):
+                due = begun + found[number].rows * clients / rate if rate else begun
+                time.sleep(max(0.0, due - time.monotonic()))
                 if time.monotonic() >= until:
                     break
                 request.renew(chance)
@@ -273,7 +277,7 @@ def compiled() -> None:
             way.compile()
 
 
-def measure(kind: Kind, seconds: float, clients: int) -> dict[str, float]:
+def measure(kind: Kind, seconds: float, clients: int, rate: float) -> dict[str, float]:
     """One run over a fresh data folder."""
     requests = [kind.make(number) for number in range(REQUESTS)]
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
@@ -285,7 +289,7 @@ def measure(kind: Kind, seconds: float, clients: int) -> dict[str, float]:
             _drained(client, token, first_rows)
             cpu_s, written, began = _cpu_s(child), _written(child), time.perf_counter()
             with Watcher(lambda: sum(process.memory_info().rss for process in _family(child))) as rss:
-                sent = send(url, kind.path, requests, seconds, clients)
+                sent = send(url, kind.path, requests, seconds, clients, rate)
                 sent_s = time.perf_counter() - began
                 _drained(client, token, first_rows + sent.rows)
                 all_s = time.perf_counter() - began
