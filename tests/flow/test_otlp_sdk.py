@@ -51,7 +51,7 @@ def test_metrics_of_every_instrument_arrive(server: Receiving, compression: Comp
     meter.create_histogram("exp", unit="s").record(3.0)
     meter.create_gauge("load").set(0.5)
     provider.shutdown()
-    base = (("otel.scope.name", "shop"), ("service.instance.id", "checkout-1"))
+    base = (("otel.scope.name", "shop"), ("service.instance.id", "checkout-1"), ("service.name", "checkout"))
     found = {key: points[-1][1] for key, points in server.samples().items()}
     assert found["orders", (("kind", "web"), *base)] == 3.0
     assert found["open", base] == -2.0

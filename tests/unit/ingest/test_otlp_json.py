@@ -53,7 +53,9 @@ def test_sums_with_numbers_as_text_or_as_numbers(
     assert (answer.status_code, answer.json()) == (200, {})
     (series,) = bench.rows(FrameKind.SERIES)
     assert (series["metric"], series["kind"], series["entity"]) == ("orders", "counter", "service:cart")
-    assert bench.samples() == {("orders", (("otel.scope.name", "lib"),)): [(NOW_NS, 9007199254740992.0)]}
+    assert bench.samples() == {
+        ("orders", (("otel.scope.name", "lib"), ("service.name", "cart"))): [(NOW_NS, 9007199254740992.0)]
+    }
 
 
 def test_every_kind_of_metric(bench: Bench) -> None:

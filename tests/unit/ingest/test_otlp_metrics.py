@@ -27,6 +27,7 @@ from twofold.records.example import Exemplar
 from twofold.records.frame import FrameKind, Lane
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
+CART = (("service.name", "cart"),)  # the label of every series that the messages' resource sends
 
 
 def send(bench: Bench, *metrics: Metric, **resource: str) -> ExportMetricsServiceResponse:
@@ -40,7 +41,7 @@ def send(bench: Bench, *metrics: Metric, **resource: str) -> ExportMetricsServic
 def test_a_gauge_is_one_sample_with_its_attributes_as_labels(bench: Bench) -> None:
     answer = send(bench, gauge("queue.length", 7.5, unit="{item}", queue="orders", shard=3))
     assert not answer.HasField("partial_success")
-    assert bench.samples() == {("queue.length", (("queue", "orders"), ("shard", "3"))): [(NOW_NS, 7.5)]}
+    assert bench.samples() == {("queue.length", (("queue", "orders"), *CART, ("shard", "3"))): [(NOW_NS, 7.5)]}
     (series,) = bench.rows(FrameKind.SERIES)
     assert (series["entity"], series["unit"], series["kind"]) == ("service:cart", "{item}", "gauge")
 
@@ -61,14 +62,14 @@ def test_the_kind_of_a_sum_follows_temporality_and_monotonicity(
     send(bench, total("requests", 41, temporality=temporality, monotonic=monotonic))
     (series,) = bench.rows(FrameKind.SERIES)
     assert series["kind"] == kind
-    assert bench.samples() == {("requests", ()): [(NOW_NS, 41.0)]}
+    assert bench.samples() == {("requests", CART): [(NOW_NS, 41.0)]}
 
 
 def test_a_sum_without_temporality_is_rejected_and_the_sender_told(bench: Bench) -> None:
     answer = send(bench, total("requests", 1, temporality=0), gauge("ok", 1.0))
     assert answer.partial_success.rejected_data_points == 1
     assert answer.partial_success.error_message == "1 of 2 points rejected: no_temporality 1"
-    assert list(bench.samples()) == [("ok", ())]
+    assert list(bench.samples()) == [("ok", CART)]
 
 
 def test_a_histogram_becomes_count_sum_and_counts_up_to_each_bound(bench: Bench) -> None:
@@ -115,9 +116,9 @@ def test_a_summary_keeps_its_quantiles(bench: Bench) -> None:
     point.quantile_values.add(quantile=0.5, value=0.4)
     send(bench, metric)
     assert bench.samples() == {
-        ("rpc.count", ()): [(NOW_NS, 4.0)],
-        ("rpc.sum", ()): [(NOW_NS, 2.0)],
-        ("rpc", (("quantile", "0.5"),)): [(NOW_NS, 0.4)],
+        ("rpc.count", CART): [(NOW_NS, 4.0)],
+        ("rpc.sum", CART): [(NOW_NS, 2.0)],
+        ("rpc", (("quantile", "0.5"), *CART)): [(NOW_NS, 0.4)],
     }
 
 
@@ -127,10 +128,17 @@ def test_two_instances_and_two_scopes_are_different_series(bench: Bench) -> None
     request = metrics_request(gauge("a", 3.0), scope="lib")
     bench.client.post("/v1/metrics", content=request.SerializeToString(), headers=PROTOBUF)
     assert sorted(labels for _, labels in bench.samples()) == [
-        (("otel.scope.name", "lib"),),
-        (("service.instance.id", "1"),),
-        (("service.instance.id", "2"),),
+        (("otel.scope.name", "lib"), *CART),
+        (("service.instance.id", "1"), *CART),
+        (("service.instance.id", "2"), *CART),
     ]
+
+
+def test_two_services_that_measure_the_same_are_two_series(bench: Bench) -> None:
+    send(bench, gauge("load", 1.0), **{"service.name": "cart"})
+    send(bench, gauge("load", 2.0), **{"service.name": "checkout"})
+    assert list(bench.samples().values()) == [[(NOW_NS, 1.0)], [(NOW_NS, 2.0)]]
+    assert [series["entity"] for series in bench.rows(FrameKind.SERIES)] == ["service:cart", "service:checkout"]
 
 
 def test_the_future_is_rejected_nan_dropped_and_the_rest_stored(bench: Bench) -> None:
@@ -144,7 +152,7 @@ def test_the_future_is_rejected_nan_dropped_and_the_rest_stored(bench: Bench) ->
     )
     assert answer.partial_success.error_message == "2 of 5 points rejected: future 1, no_time 1"
     assert bench.counts.total(Item.POINTS).dropped == {"not_finite": 2}
-    assert list(bench.samples()) == [("good", ())]
+    assert list(bench.samples()) == [("good", CART)]
 
 
 def test_a_point_that_says_it_has_no_value_is_dropped(bench: Bench) -> None:
@@ -159,7 +167,7 @@ def test_a_point_whose_series_the_limit_refuses_is_rejected_whole() -> None:
     bench = Bench(catalog=NullCatalog(limit=3))
     answer = send(bench, gauge("a", 1.0), histogram("h", [0.1, 0.2], [1, 1, 1], 1.0), gauge("a", 2.0))
     assert answer.partial_success.error_message == "1 of 3 points rejected: cardinality 1; too many series"
-    assert list(bench.samples()) == [("a", ())]
+    assert list(bench.samples()) == [("a", CART)]
     assert not bench.counts.imbalance()
 
 
@@ -198,7 +206,7 @@ def test_json_is_read_and_answered_as_json(bench: Bench) -> None:
     answer = bench.client.post("/v1/metrics", content=body, headers={"content-type": "application/json"})
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["partialSuccess"]["rejectedDataPoints"] == "1"
-    assert bench.samples() == {("a", ()): [(NOW_NS, 1.5)]}
+    assert bench.samples() == {("a", CART): [(NOW_NS, 1.5)]}
 
 
 @pytest.mark.parametrize("media", ["application/json", "application/x-protobuf"])
@@ -238,7 +246,14 @@ def test_attributes_of_every_type_become_text(bench: Bench) -> None:
     point.attributes.add(key="none")
     send(bench, metric)
     ((_, labels),) = bench.samples()
-    assert dict(labels) == {"bool": "true", "int": "-3", "float": "0.5", "text": "x", "list": '["y"]', "none": ""}
+    assert dict(labels) == dict(CART) | {
+        "bool": "true",
+        "int": "-3",
+        "float": "0.5",
+        "text": "x",
+        "list": '["y"]',
+        "none": "",
+    }
 
 
 def test_a_young_counter_begins_with_a_zero_where_it_began_and_a_reset_with_another(bench: Bench) -> None:

@@ -22,6 +22,7 @@ _IDENTITY: Final = frozenset(
         "k8s.pod.name",
         "otel.scope.name",
         "service.instance.id",
+        "service.name",
         "service.namespace",
     }
 )

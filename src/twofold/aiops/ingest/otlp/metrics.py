@@ -1,6 +1,6 @@
 """OTLP metrics to rows, the validated way: parsed by protobuf, walked in Python.
 
-How data points become series (labels: identity of the resource, name of the scope, attributes):
+How data points become series (labels: service and identity of the resource, name of the scope, attributes):
 
 | data | series | kind |
 |---|---|---|
@@ -45,6 +45,7 @@ from twofold.records.series import SeriesKind
 
 NO_RECORDED_VALUE: Final = 1  # DataPointFlags: the sender says that it has nothing to say
 SCOPE: Final = "otel.scope.name"
+LABELS: Final = ("service.name", *IDENTITY)  # metric and labels alone name a series: two services are never one
 
 _KINDS: Final = {
     AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE: SeriesKind.COUNTER,
@@ -64,7 +65,7 @@ def rows_of(
     for resource in request.resource_metrics:
         attributes = texts(resource.resource.attributes)
         entity = naming.resource(attributes, tenant=tenant)
-        identity = pick(attributes, IDENTITY)
+        identity = pick(attributes, LABELS)
         for scope in resource.scope_metrics:
             base = identity | ({SCOPE: scope.scope.name} if scope.scope.name else {})
             for metric in scope.metrics:
