@@ -61,6 +61,7 @@ CHAIN, AFTER, GAP, SPACED, PREVIOUS, KEY, LAST, JSON, INSIDE, WORDS, CONTROLS, L
 NOTHING, MARK, BREAK, BOTH, FAR = 0, 1, 2, 3, 9  # gap: nothing, a comma or colon, a space, both, anything else
 _BINARY, _OBJECT, _MORE, _PLACE = 77, 78, 79, 256
 _BINARY_SHARE: Final = 10
+_UTF8_NEXT, _UTF8_FIRST, _UTF8_MASK = 0x80, 0xC0, 0xC0
 _LONGEST_ALWAYS: Final = 9
 
 
@@ -224,7 +225,7 @@ def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> i
             if at >= together and ends_word(data, at, first, stop, kinds, head):
                 break
             if kind & (CONTROL | HIGH):
-                state[CONTROLS] += _control(data, at, stop, kind)
+                state[CONTROLS] += _no_text(data, at, stop, kind)
             slashes += kind & SLASH != 0
         elif kind & DIGIT:
             digits += 1
@@ -245,13 +246,15 @@ def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> i
 
 
 @lean_part
-def _control(data: Bytes, at: int, stop: int, kind: int) -> int:  # pragma: no cover - compiled
+def _no_text(data: Bytes, at: int, stop: int, kind: int) -> int:  # pragma: no cover - compiled
     """Bytes here that are no text."""
     if kind & CONTROL:
         return 1
     if at + 2 < stop and data[at] == REPLACED[0] and data[at + 1] == REPLACED[1] and data[at + 2] == REPLACED[2]:
         return len(REPLACED)
-    return 0
+    begins, goes_on = data[at] >= _UTF8_FIRST, at + 1 < stop and data[at + 1] & _UTF8_MASK == _UTF8_NEXT
+    alone = not begins and data[at] >= _UTF8_NEXT and (at == 0 or data[at - 1] < _UTF8_NEXT)
+    return 1 if alone or (begins and not goes_on) else 0
 
 
 @lean_part

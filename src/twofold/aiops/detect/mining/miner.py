@@ -16,12 +16,13 @@ from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, Masks
 from twofold.aiops.detect.mining.merge import Judge, fitted
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Template
-from twofold.stats.lines import CHAIN, HOLE, WILD, Lexicon, scratch
+from twofold.stats.lines import CHAIN, HOLE, MOST_BYTES, WILD, Lexicon, scratch
 from twofold.stats.shapes import dissect, hash_of, near, scan, table
 from twofold.stats.words import Bytes, Int32s, Int64s, byte_kinds
 
 SAMPLES: Final = 1024
-BLOCK: Final = 65_536
+BLOCK: Final = 16_384
+_SKIPPED: Final = re.compile(r"\w")
 _SPACES: Final = re.compile(r"(\x1b\[[^@-~]*[@-~]|\s)+")
 
 
@@ -194,9 +195,9 @@ class Miner:
     def _texts(self, data: Bytes, low: int, high: int, words: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Text between and of the words just dissected."""
         begin, end = self._room.begin[:words].tolist(), self._room.end[:words].tolist()
-        gaps = zip([low, *end], [*begin, high], strict=True)
+        gaps = zip([low, *end], [*begin, min(high, low + MOST_BYTES)], strict=True)
         return (
-            tuple(sys.intern(_SPACES.sub(" ", _text(data, left, right))) for left, right in gaps),
+            tuple(sys.intern(_gap(_text(data, left, max(left, right)))) for left, right in gaps),
             tuple(_text(data, left, right) for left, right in zip(begin, end, strict=True)),
         )
 
@@ -237,6 +238,13 @@ class Miner:
             for place in np.flatnonzero((template.symbols == HOLE) | (template.symbols == WILD)).tolist():
                 template.note(place, _text(data, int(self._room.begin[place]), int(self._room.end[place])))
         self._progress[1] = 0
+
+
+def _gap(text: str) -> str:
+    """Text between words, white space as one blank, `…` for what was not read: frames of a stack, a long tail."""
+    shown = _SPACES.sub(" ", text)
+    skipped = _SKIPPED.search(shown)
+    return f"{shown[: skipped.start()].rstrip()} … " if skipped else shown
 
 
 def _text(data: Bytes, low: int, high: int) -> str:
