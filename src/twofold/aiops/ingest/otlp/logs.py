@@ -13,6 +13,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.aiops.ingest.entities import Naming
+from twofold.aiops.ingest.logs.severity import MAX_SEVERITY, severity
 from twofold.aiops.ingest.otlp.message import KEPT, attributes_json, pick, text, texts
 from twofold.aiops.ingest.otlp.short import (
     FEW,
@@ -30,19 +31,7 @@ from twofold.records.columns import LOGS
 
 TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
-_MAX_SEVERITY: Final = 24
 _BYTES_PER_LINE: Final = 16  # hardly a real record is shorter; a request of many that are takes the validated way
-_SEVERITIES: Final = {
-    "trace": 1,
-    "debug": 5,
-    "info": 9,
-    "notice": 10,
-    "warn": 13,
-    "warning": 13,
-    "error": 17,
-    "err": 17,
-}
-_SEVERITIES_HIGH: Final = {"critical": 18, "crit": 18, "alert": 19, "fatal": 21, "emergency": 21, "panic": 21}
 
 
 def logs_of(
@@ -86,18 +75,6 @@ def _append(columns: dict[str, list[Any]], record: LogRecord, kept: dict[str, st
 def _attributes(record: LogRecord, kept: dict[str, str]) -> str:
     more = kept | {"event.name": record.event_name} if record.event_name else kept
     return attributes_json(record.attributes, more)[1]
-
-
-def severity(number: int, level: str) -> int:
-    """OpenTelemetry SeverityNumber, from the number or, where that is unset, the level's name; 0 unknown.
-
-    >>> severity(17, ""), severity(0, "WARNING"), severity(0, "loud"), severity(99, "")
-    (17, 13, 0, 0)
-    """
-    if 0 < number <= _MAX_SEVERITY:
-        return number
-    word = level.strip().lower()
-    return _SEVERITIES.get(word) or _SEVERITIES_HIGH.get(word, 0)
 
 
 class ShortLogs(Short):
@@ -206,7 +183,7 @@ def _name_levels(kernels: Kernels, body: bytes, rows: Ints, level: Any) -> None:
     """Severities of rows without a known number, from the level's name."""
     module = kernels.module
     number = rows[:, module.SEVERITY]
-    odd = np.flatnonzero((number < 1) | (number > _MAX_SEVERITY))
+    odd = np.flatnonzero((number < 1) | (number > MAX_SEVERITY))
     names: dict[bytes, int] = {}
     for at, first, last in zip(odd.tolist(), *rows[odd][:, [module.LEVEL, module.LEVEL_END]].T.tolist(), strict=True):
         name = body[first:last]
