@@ -13,6 +13,7 @@ import orjson
 
 from twofold.store.promql import Answer, Kind, Labels
 from twofold.store.promql.form import numbers
+from twofold.store.promql.values import Floats
 
 SECOND_MS: Final = 1000
 
@@ -41,7 +42,7 @@ def _result(answer: Answer) -> Any:
         of = answer.samples
         runs = [slice(*bounds) for bounds in zip(of.starts[:-1].tolist(), of.starts[1:].tolist(), strict=True)]
         return [
-            _series(labels, seconds(of.times[run].tolist()), of.values[run].tolist())
+            _series(labels, seconds(of.times[run].tolist()), of.values[run])
             for labels, run in zip(of.labels, runs, strict=True)
         ]
     vector = answer.vector
@@ -50,10 +51,10 @@ def _result(answer: Answer) -> Any:
     if answer.kind is Kind.MATRIX:
         stamps = np.array(times, object)
         return [
-            _series(labels, stamps[there].tolist(), values[there].tolist())
+            _series(labels, stamps[there].tolist(), values[there])
             for labels, values, there in zip(vector.labels, vector.values, vector.present, strict=True)
         ]
-    texts = numbers(vector.values[:, 0].tolist())
+    texts = numbers(vector.values[:, 0])
     if answer.kind is Kind.SCALAR:
         return [times[0], texts[0]]
     return [
@@ -61,7 +62,7 @@ def _result(answer: Answer) -> Any:
     ]
 
 
-def _series(labels: Labels, times: Iterable[float], values: list[float]) -> dict[str, Any]:
+def _series(labels: Labels, times: Iterable[float], values: Floats) -> dict[str, Any]:
     return {"metric": dict(labels), "values": list(zip(times, numbers(values), strict=True))}
 
 

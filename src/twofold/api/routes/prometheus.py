@@ -8,23 +8,25 @@ Source: Prometheus's documentation of its HTTP API.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 import twofold
 from twofold.api.answers import data_of, failure, success
 from twofold.api.router import identity_of, services_of
 from twofold.api.rules import needs
-from twofold.errors import InputError, Transient, TwofoldError, Unsupported
+from twofold.errors import InputError, Overloaded, Transient, TwofoldError, Unsupported
 from twofold.records.access import Permission
 from twofold.records.series import SeriesKind
 from twofold.store.promql import Answer, Engine, HistorySource, Labels, Limits, TimedOut
@@ -42,6 +44,12 @@ _UNITS_MS: Final = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_
 _EXECUTION: Final = frozenset({"execution", "query_samples", "query_series", "query_cells"})
 _TYPES: Final = {SeriesKind.COUNTER: "counter"}
 _READ: Final = needs(Permission.READ)
+AT_ONCE: Final = 2
+"""Queries that run at the same time."""
+MOST_WAITING: Final = 200
+"""Queries that run or wait for it."""
+_POOL: Final = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="promql")
+_waiting = 0
 
 
 class Asked(NamedTuple):
@@ -90,14 +98,31 @@ def _answered(of: Handler) -> Callable[[Request], Awaitable[Response]]:
         services, tenant = services_of(request), identity_of(request).tenant
         source = HistorySource(services.catalog, services.history, tenant=tenant)
         try:
-            body = await run_in_threadpool(of, Asked(parameters, source, Limits()))
+            body = await _threaded(partial(of, Asked(parameters, source, Limits())))
         except TwofoldError as error:
             status, kind = _kind(error)
-            return Response(failure(kind, error.message), status, media_type="application/json")
+            headers = {"retry-after": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
+            return Response(failure(kind, error.message), status, headers, "application/json")
         return Response(body, media_type="application/json")
 
     route.__doc__ = of.__doc__
     return route
+
+
+async def _threaded(work: Callable[[], bytes]) -> bytes:
+    """Run in a thread of our own few, which bound what queries take together; more than may wait are refused.
+
+    Raises:
+        Overloaded: Too many wait already.
+    """
+    global _waiting  # noqa: PLW0603 - a count of this process; changed on the event loop only
+    if _waiting >= MOST_WAITING:
+        raise Overloaded(f"{MOST_WAITING} queries run or wait already, the limit; try again later")
+    _waiting += 1
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_POOL, work)
+    finally:
+        _waiting -= 1
 
 
 def _kind(error: TwofoldError) -> tuple[int, str]:
@@ -108,6 +133,8 @@ def _kind(error: TwofoldError) -> tuple[int, str]:
         return (422, "execution") if error.reason in _EXECUTION else (400, "bad_data")
     if isinstance(error, Unsupported):
         return 422, "execution"
+    if isinstance(error, Overloaded):
+        return 429, "unavailable"
     return (503, "unavailable") if isinstance(error, Transient) else (500, "internal")
 
 

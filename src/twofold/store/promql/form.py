@@ -6,6 +6,11 @@ import math
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
+import orjson
+
+from twofold.store.promql.values import Floats
+
 _LARGE: Final = 1e21
 _SMALL: Final = 1e-6
 
@@ -26,14 +31,13 @@ def number(value: float, *, exponents: bool = False) -> str:
     return text.removesuffix(".0")
 
 
-def numbers(values: list[float]) -> list[str]:
+def numbers(values: Floats) -> list[str]:
     """Each as JSON answers hold it.
 
-    >>> numbers([2.0, 0.25, 1e-9])
+    >>> numbers(np.array([2.0, 0.25, 1e-9]))
     ['2', '0.25', '1e-09']
     """
-    texts = map(repr, values)
-    return [
-        text[:-2] if text.endswith(".0") else (number(value, exponents=True) if "e" in text or "n" in text else text)
-        for text, value in zip(texts, values, strict=True)
-    ]
+    raw = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+    if not raw or b"e" in raw or b"n" in raw:  # exponents, and null for what is not finite
+        return [number(value, exponents=True) for value in values.tolist()]
+    return (raw + b",").replace(b".0,", b",")[:-1].decode().split(",")
