@@ -357,3 +357,20 @@ def test_changes_are_listed_by_entity_and_kind(world: World) -> None:
     assert [event["id"] for event in found] == ["c1"]
     found = ask(world, "GET", "/api/v1/changes?entity=service:0", Role.VIEWER).json()["items"]
     assert [event["id"] for event in found] == ["c0"]
+
+
+def test_events_of_every_kind_are_listed_by_kind_entity_and_source(world: World) -> None:
+    kinds = (EventKind.CHANGE, EventKind.EXTERNAL_ALERT, EventKind.NOTICE, EventKind.NOTICE)
+    for number, kind in enumerate(kinds):
+        source = "github" if number < 3 else "kubernetes"
+        world.ledger.put(
+            Event(id=f"e{number}", kind=kind, time=NOW, entity=f"service:{number}", title="t", source=source)
+        )
+
+    def listed(query: str) -> set[str]:
+        return {event["id"] for event in ask(world, "GET", f"/api/v1/events{query}", Role.VIEWER).json()["items"]}
+
+    assert listed("") == {"e0", "e1", "e2", "e3"}
+    assert listed("?kind=notice") == {"e2", "e3"}
+    assert listed("?kind=notice&source=kubernetes") == {"e3"}
+    assert listed("?entity=service:1") == {"e1"}

@@ -1,4 +1,4 @@
-"""Change events: deploys, flags, promotions, data versions."""
+"""Things that happened: changes, alerts from outside, notices."""
 
 from __future__ import annotations
 
@@ -30,4 +30,27 @@ def list_changes(
         after=after,
         since=since,
         conditions=where(kind=EventKind.CHANGE, entity=entity, change=change),
+    )
+
+
+@routes.get("/events", operation_id="list_events", openapi_extra=needs(Permission.READ))
+def list_events(
+    caller: Caller,
+    services: Svc,
+    kind: EventKind | None = None,
+    entity: Filter = "",
+    source: Filter = "",
+    since: Moment | None = None,
+    limit: Limit = 100,
+    after: After = "",
+) -> Page[Event]:
+    """Changes, alerts from outside and notices, newest first."""
+    return page(
+        services.ledger,
+        Event,
+        tenant=caller.tenant,
+        limit=limit,
+        after=after,
+        since=since,
+        conditions=where(kind=kind, entity=entity, source=source),
     )
