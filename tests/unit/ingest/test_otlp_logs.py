@@ -44,6 +44,12 @@ def test_time_falls_back_to_observed_then_to_now(bench: Bench) -> None:
     assert [row["time_ns"] for row in bench.rows(FrameKind.LOGS)] == [NOW_NS - 5, NOW_NS]
 
 
+def test_severity_is_looked_for_in_the_line_when_the_record_tells_none(bench: Bench) -> None:
+    request = logs_request('{"level":"warn"}', "level=error no", "2026-01-01 FATAL x", "an error", severity=0)
+    send(bench, request)
+    assert [row["severity"] for row in bench.rows(FrameKind.LOGS)] == [13, 17, 21, 0]
+
+
 def test_severity_comes_from_the_text_when_the_number_is_missing(bench: Bench) -> None:
     request = logs_request("a", severity=0)
     request.resource_logs[0].scope_logs[0].log_records[0].severity_text = "ERROR"

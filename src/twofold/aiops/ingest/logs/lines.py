@@ -17,7 +17,7 @@ import orjson
 import pyarrow as pa
 
 from twofold.aiops.ingest.counts import Item, Outcome
-from twofold.aiops.ingest.logs.severity import found_in, severity
+from twofold.aiops.ingest.logs.severity import completed, severity
 from twofold.records.columns import LOGS
 
 _LAST_NS: Final = (1 << 63) - 1
@@ -91,21 +91,16 @@ class Lines:
         received = len(self) + self.rejected.total() + self.dropped.total()
         time_ns = np.array(self._time_ns, np.int64)
         time_ns[time_ns <= 0] = now_ns
-        body = texts_array(self._body)
-        level = np.array(self._severity, np.int8)
-        unknown = np.flatnonzero(level == 0)
-        if len(unknown):
-            level[unknown] = found_in(body if len(unknown) == len(level) else body.take(pa.array(unknown)))
         columns = [
             pa.array(time_ns),
             self._entity_column(),
-            pa.array(level),
-            body,
+            pa.array(self._severity, pa.int8()),
+            texts_array(self._body),
             pa.array(self._trace, pa.string()),
             pa.array(self._span, pa.string()),
             texts_array([text for _, text in self._sources]).take(pa.array(self._source, pa.int64())),
         ]
-        found = pa.record_batch(columns, schema=LOGS)
+        found = completed(pa.record_batch(columns, schema=LOGS))
         future = time_ns > latest_ns
         if future.any():
             self.rejected["future"] += int(future.sum())

@@ -77,6 +77,22 @@ def found_in(bodies: pa.Array) -> npt.NDArray[np.int8]:
     return values
 
 
+def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch of schema `LOGS` with the severities that its lines tell where their protocol told none."""
+    place = batch.schema.get_field_index("severity")
+    values = batch.column(place).to_numpy()
+    unknown = np.flatnonzero(values == 0)
+    if not len(unknown):
+        return batch
+    body = batch.column("body")
+    found = found_in(body if len(unknown) == len(values) else body.take(pa.array(unknown)))
+    if not found.any():
+        return batch
+    values = values.copy()
+    values[unknown] = found
+    return batch.set_column(place, batch.schema.field(place), pa.array(values))
+
+
 def _of_words(words: pa.Array) -> npt.NDArray[np.int8]:
     places = pc.index_in(pc.utf8_lower(words), _WORDS).fill_null(len(_WORDS))
     values: npt.NDArray[np.int8] = _VALUES[places.to_numpy(zero_copy_only=False)]

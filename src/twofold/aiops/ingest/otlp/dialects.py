@@ -12,6 +12,7 @@ from starlette.responses import Response
 from twofold.aiops.ingest.exemplars import Glances
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
+from twofold.aiops.ingest.logs.severity import completed
 from twofold.aiops.ingest.otlp.exemplars import TRACE_ID, exemplars_of
 from twofold.aiops.ingest.otlp.logs import ShortLogs, logs_of
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF, parse
@@ -98,7 +99,7 @@ class Logs(_Otlp):
             request = parse(ExportLogsServiceRequest, payload.body, payload.media)
             found = logs_of(request, intake.naming, origin.tenant, *times)
         batch, outcome = found
-        return success(intake.batch(FrameKind.LOGS, batch, outcome, origin), payload.media)
+        return success(intake.batch(FrameKind.LOGS, completed(batch), outcome, origin), payload.media)
 
 
 class Traces(_Otlp):
