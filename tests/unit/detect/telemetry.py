@@ -77,6 +77,9 @@ class MemoryCatalog:
         hits = (s for s in self.series.values() if entity in ("", s.entity) and metric in ("", s.metric))
         return [s for s in hits if wanted <= dict(s.labels).items()][:limit]
 
+    def metrics(self, *, tenant: str) -> Sequence[str]:
+        return list(dict.fromkeys(each.metric for each in self.series.values() if each.tenant == tenant))
+
     def count(self, *, tenant: str) -> int:
         del tenant
         return len(self.series)
