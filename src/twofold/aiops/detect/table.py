@@ -17,6 +17,7 @@ from twofold.stats import layout, panel
 from twofold.stats.rows import RowIndex
 
 Int64s = npt.NDArray[np.int64]
+GROWTH: Final = 3  # halves
 OUTCOMES: Final = {
     layout.LATE: "late",
     layout.DUPLICATE: "duplicate",
@@ -67,8 +68,9 @@ class Table:
         """Row of each sid; new ones get the next rows."""
         at = self._index.rows(sids)
         if len(self) > len(self.rows):
-            room = max(len(self), 2 * len(self.rows)) - len(self.rows)
-            self.rows = np.concatenate([self.rows, np.zeros(room, self._type)])
+            grown = np.zeros(max(len(self), GROWTH * len(self.rows) // 2), self._type)  # spare rows take no memory yet
+            grown.view(np.uint8)[: self.rows.nbytes] = self.rows.view(np.uint8)
+            self.rows = grown
         return at
 
     def find(self, sid: int) -> int:

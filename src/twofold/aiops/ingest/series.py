@@ -50,7 +50,7 @@ class SeriesIndex:
         self._factors: dict[str, Factors] = {}
         self._entities: dict[str, dict[int, str]] = {}  # of the few series that were asked for
         self._notes: dict[str, dict[str, str]] = {}
-        self._known: dict[str, dict[Key, int]] = {}
+        self._known: dict[str, dict[int, int]] = {}  # by hash: 64 bits that are seeded anew in every process
         self._pending: dict[str, dict[int, Series]] = {}
         self._lock = threading.Lock()
 
@@ -67,10 +67,10 @@ class SeriesIndex:
         """The sid, or why there is none: `REFUSED`, `CROWDED`, `OVERSIZE`, or `DROPPED` and above."""
         known = self._known.setdefault(tenant, {})
         key = (metric, tuple(labels.items()))
-        sid = known.get(key)
+        sid = known.get(hash(key))
         return self._register(known, key, entity, tenant, unit, kind) if sid is None else sid
 
-    def _register(self, known: dict[Key, int], key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
+    def _register(self, known: dict[int, int], key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
         found = self._cleaner.clean(key[0], dict(sorted(key[1])), entity, unit)
         with self._lock:  # pending must hold a new sid before any other thread can see it as known
             sid = found if isinstance(found, int) else self._new(found, tenant, kind)
@@ -78,7 +78,7 @@ class SeriesIndex:
                 return sid
             if len(known) >= CACHE_LIMIT:
                 known.clear()
-            known[key] = sid
+            known[hash(key)] = sid
         return sid
 
     def _new(self, found: Identity, tenant: str, kind: SeriesKind) -> int:
