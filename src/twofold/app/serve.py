@@ -36,6 +36,7 @@ from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
+from twofold.app.runtime import event_loop, settle_objects, tune_memory
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
@@ -201,9 +202,11 @@ def run(config: Config) -> None:
     quiet_libraries()
     begun = time.monotonic()
     arm(failpoint())
+    tune_memory()
     server = Server(config)
     try:
-        asyncio.run(_serve(server, begun))
+        with asyncio.Runner(loop_factory=event_loop()) as runner:
+            runner.run(_serve(server, begun))
     finally:
         server.stop()
 
@@ -231,6 +234,7 @@ async def _serve(server: Server, begun: float) -> None:
     tasks = [asyncio.create_task(one.serve([bound])) for one, bound in zip(servers, sockets, strict=True)]
     url = f"{'https' if http.tls_certificate else 'http'}://{http.host}:{sockets[0].getsockname()[1]}"
     _announce(server, url, begun)
+    settle_objects()
     await asyncio.wait([asyncio.create_task(stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
     for one in servers:
         one.should_exit = True
