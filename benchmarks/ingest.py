@@ -34,6 +34,7 @@ from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 
 CLIENTS: Final = 16
+IDLE: Final = 0.15  # of a core
 WARM_STEPS: Final = 3  # series are registered and kernels compiled before the clock starts
 PAST_S: Final = 40 * 86_400  # the stream begins so long ago, and runs much faster than time
 
@@ -64,8 +65,8 @@ def measure(series: int, seconds: float) -> dict[str, float]:
             load = Load(f"{url}/v1/metrics", "otlp", prepare("otlp", series), clients=CLIENTS)
             first_ns = time.time_ns() - PAST_S * 10**9
             load.run(first_ns, steps=WARM_STEPS)
-            time.sleep(20.0 if seconds > 10 else 5.0)  # noqa: PLR2004 - compiled in the background
             _drained(http, token, WARM_STEPS * series)
+            _calm(child)
             cpu_s, written, began = _cpu_s(child), _written(child), time.perf_counter()
             with Watcher(lambda: sum(process.memory_info().rss for process in _family(child))) as rss:
                 steps, sent = load.run(first_ns + WARM_STEPS * STEP_S * 10**9, seconds=seconds)
@@ -123,6 +124,15 @@ def _drained(http: httpx.Client, token: str, rows: int, limit_s: float = 600.0) 
             return
         time.sleep(0.1)
     raise SystemExit(f"the stages did not see {rows} rows within {limit_s:.0f} s")
+
+
+def _calm(child: subprocess.Popen[bytes], limit_s: float = 180.0) -> None:
+    """Wait until nothing is compiled in the background any more: two seconds in a row almost idle."""
+    deadline, quiet, used = time.monotonic() + limit_s, 0, _cpu_s(child)
+    while quiet < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - in a row
+        time.sleep(1.0)
+        before, used = used, _cpu_s(child)
+        quiet = quiet + 1 if used - before < IDLE else 0
 
 
 @contextmanager

@@ -26,6 +26,7 @@ PER_REQUEST: Final = 5000
 STEP_S: Final = 10
 SERVICES: Final = 50
 METRICS: Final = 50
+CALLED_BACK: Final = 0.9
 AHEAD: Final = 1  # steps that one connection may be before another
 _TIME_MARK: Final = 1_700_000_000_123_000_000
 _VALUE_MARK: Final = 1.2345678987654321e-300
@@ -38,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Request:
-    """One request of at most `PER_REQUEST` gauges that walk at random, two decimals."""
+    """One request of at most `PER_REQUEST` gauges that wander about their means, two decimals."""
 
     def __init__(self, protocol: str, first: int, count: int) -> None:
         self.count = count
@@ -47,14 +48,16 @@ class Request:
         self._values = _field(self._body, np.array(_VALUE_MARK).tobytes(), count)
         mark = _varint(_TIME_MARK // 10**6) if self.packed else np.frombuffer(np.int64(_TIME_MARK).tobytes(), np.uint8)
         self._times = _field(self._body, mark.tobytes(), count)
-        self._level = np.random.default_rng(first).uniform(20.0, 100.0, count)
+        self._mean = np.random.default_rng(first).uniform(20.0, 100.0, count)
+        self._away = np.zeros(count)
         self._draw = np.random.default_rng(first + 1)
 
     def body(self, time_ns: int) -> bytes | bytearray:
         """The request at this time, with new values."""
         at = int(self._draw.integers(0, len(_NOISE) - self.count))
-        self._level += _NOISE[at : at + self.count]
-        values = np.rint(self._level * 100.0) / 100.0
+        self._away *= CALLED_BACK
+        self._away += _NOISE[at : at + self.count]
+        values = np.rint((self._mean + self._away) * 100.0) / 100.0
         self._values[:] = values.view(np.uint8).reshape(self.count, 8)
         self._times[:] = _varint(time_ns // 10**6) if self.packed else np.array([time_ns], np.int64).view(np.uint8)
         return bytes(cramjam.snappy.compress_raw(self._body)) if self.packed else self._body
