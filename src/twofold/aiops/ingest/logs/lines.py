@@ -20,7 +20,7 @@ from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.aiops.ingest.logs.severity import completed, severity
 from twofold.records.columns import LOGS
 
-_LAST_NS: Final = (1 << 63) - 1
+LAST_NS: Final = (1 << 63) - 1
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
@@ -96,8 +96,8 @@ class Lines:
             self._entity_column(),
             pa.array(self._severity, pa.int8()),
             texts_array(self._body),
-            pa.array(self._trace, pa.string()),
-            pa.array(self._span, pa.string()),
+            _ids(self._trace),
+            _ids(self._span),
             texts_array([text for _, text in self._sources]).take(pa.array(self._source, pa.int64())),
         ]
         found = completed(pa.record_batch(columns, schema=LOGS))
@@ -115,6 +115,10 @@ class Lines:
         of_source = np.array([names.setdefault(entity, len(names)) for entity, _ in self._sources], np.int32)
         numbers = of_source[np.array(self._source, np.int64)]
         return pa.DictionaryArray.from_arrays(pa.array(numbers), texts_array(list(names)))
+
+
+def _ids(ids: list[str]) -> pa.Array:
+    return pa.array(ids, pa.string()) if any(ids) else pa.repeat("", len(ids))
 
 
 def texts_array(texts: Sequence[str | bytes]) -> pa.Array:
@@ -171,4 +175,4 @@ def level_of(attributes: Mapping[str, object]) -> int:
 
 def clamped_ns(time_ns: int) -> int:
     """A time that fits its column: before 1970 counts as none (0), past the end as the end (`future`)."""
-    return max(0, min(time_ns, _LAST_NS))
+    return max(0, min(time_ns, LAST_NS))

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.logs.labels import parse_labels, stream_entity
-from twofold.aiops.ingest.logs.lines import Lines, clamped_ns, level_of, trace_of
+from twofold.aiops.ingest.logs.lines import LAST_NS, Lines, clamped_ns, level_of, trace_of
 from twofold.aiops.ingest.logs.message import parse
 from twofold.aiops.ingest.otlp.message import JSON, PROTOBUF
 from twofold.aiops.ingest.receiver import Payload
@@ -78,22 +78,24 @@ def protobuf_lines(body: bytes) -> Lines:
             found.rejected[error.reason] += len(entries)
             continue
         source = (stream_entity(labels), labels, level_of(labels))
+        times = _times_ns(entries)
         if not any(entry.metadata for entry in entries):
-            number = found.source(*source[:2])
-            found.extend(number, [_time_ns(each) for each in entries], [each.line for each in entries], source[2])
+            found.extend(found.source(*source[:2]), times, [each.line for each in entries], source[2])
             continue
-        for entry in entries:
-            _add(found, source, _time_ns(entry), entry.line, {pair.name: pair.value for pair in entry.metadata})
+        for time_ns, entry in zip(times, entries, strict=True):
+            _add(found, source, time_ns, entry.line, {pair.name: pair.value for pair in entry.metadata})
     return found
 
 
-def _time_ns(entry: Any) -> int:
-    """Nanoseconds; a timestamp is one message, so of several the last counts."""
-    stamps = entry.timestamp
-    if not stamps:
-        return 0
-    stamp = stamps[-1]
-    return clamped_ns(stamp.seconds * SECOND_NS + stamp.nanos)
+def _times_ns(entries: Any) -> list[int]:
+    """Nanoseconds of each entry, 0 without a time; a timestamp is one message, so of several the last counts."""
+    try:
+        found = [(stamp := entry.timestamp[-1]).seconds * SECOND_NS + stamp.nanos for entry in entries]
+    except IndexError:
+        stamps = [entry.timestamp[-1] if entry.timestamp else None for entry in entries]
+        found = [stamp.seconds * SECOND_NS + stamp.nanos if stamp else 0 for stamp in stamps]
+    possible = not found or (min(found) >= 0 and max(found) <= LAST_NS)
+    return found if possible else [clamped_ns(each) for each in found]
 
 
 def json_lines(body: bytes) -> Lines:
