@@ -14,9 +14,12 @@ import cramjam
 import prometheus_client as prom
 import pytest
 from google.protobuf.json_format import MessageToJson
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 
 from tests.unit.ingest.messages import (
+    DELTA,
     gauge,
     histogram,
     logs_request,
@@ -46,6 +49,23 @@ SECONDS: Final = float(os.environ.get("TWOFOLD_FUZZ_S", "10"))
 METRICS = metrics_request(
     gauge("a", 1.0, x="y"), total("t", 3), histogram("h", [0.1, 1.0], [1, 2, 3], 4.0), scope="lib"
 )
+
+
+def scaled() -> ExportMetricsServiceRequest:
+    """The kinds of points that the short way does not take, with an exemplar."""
+    powers, summary = Metric(name="e"), Metric(name="s")
+    powers.exponential_histogram.aggregation_temporality = DELTA  # type: ignore[assignment]  # an enum's number
+    point = powers.exponential_histogram.data_points.add(
+        time_unix_nano=NOW_NS, start_time_unix_nano=NOW_NS - 1, scale=3
+    )
+    point.positive.offset = -2
+    point.positive.bucket_counts.extend([1, 2])
+    point.negative.bucket_counts.append(1)
+    point.exemplars.add(trace_id=b"x" * 16, as_double=1.0, time_unix_nano=NOW_NS)
+    summary.summary.data_points.add(time_unix_nano=NOW_NS, count=1).quantile_values.add(quantile=0.5, value=1.0)
+    return metrics_request(powers, summary)
+
+
 LOGS = logs_request("one", "two")
 TRACES = traces_request(span("GET /", status=2, http__response__status_code=500))
 WRITE = write_request(({"__name__": "up", "job": "x"}, [(NOW_NS // 10**6, 1.0), (5, float("nan"))]))
@@ -69,7 +89,7 @@ CHANGE = {"kind": "deploy", "service": "cart", "version": "1", "time": "2026-01-
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 BODIES: Final[dict[str, tuple[str, str, list[bytes]]]] = {
-    "metrics": ("/v1/metrics", PROTOBUF, [METRICS.SerializeToString()]),
+    "metrics": ("/v1/metrics", PROTOBUF, [METRICS.SerializeToString(), scaled().SerializeToString()]),
     "logs": ("/v1/logs", PROTOBUF, [LOGS.SerializeToString()]),
     "traces": ("/v1/traces", PROTOBUF, [TRACES.SerializeToString()]),
     "metrics as JSON": ("/v1/metrics", JSON, [MessageToJson(METRICS, indent=None).encode()]),

@@ -110,6 +110,19 @@ def test_an_exponential_histogram_is_merged_to_powers_of_two_without_loss(bench:
     }
 
 
+def test_the_intervals_of_an_exponential_delta_can_be_summed_at_every_boundary_met_before(bench: Bench) -> None:
+    for step, index in enumerate((0, 2, 0)):  # (1, 2], (4, 8], (1, 2]
+        metric = Metric(name="latency", unit="s")
+        metric.exponential_histogram.aggregation_temporality = DELTA  # type: ignore[assignment]  # an enum's number
+        point = metric.exponential_histogram.data_points.add(count=1, sum=1.0, time_unix_nano=NOW_NS + step)
+        point.positive.offset = index
+        point.positive.bucket_counts.append(1)
+        send(bench, metric)
+    found = {dict(labels).get("le"): [value for _, value in points] for (_, labels), points in bench.samples().items()}
+    assert found["2"] == [1.0, 0.0, 1.0]
+    assert found["8"] == [1.0, 1.0]
+
+
 def test_a_summary_keeps_its_quantiles(bench: Bench) -> None:
     metric = Metric(name="rpc")
     point = metric.summary.data_points.add(count=4, sum=2.0, time_unix_nano=NOW_NS)

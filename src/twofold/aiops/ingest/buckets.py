@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Hashable, Iterable
+from typing import Final
+
+MOST_BOUNDS: Final = 64  # kept of a histogram: as many powers of two
+MOST_LADDERS: Final = 100_000  # histograms; past it all are forgotten and met again
+
 
 def number_text(value: float) -> str:
     """A boundary or quantile as a label: shortest text that reads back as the same number.
@@ -27,3 +34,33 @@ def boundary(index: int, scale: int, side: int) -> float:
     # Below scale -12 the exponent is out of a float's range anyway.
     exponent = (index >> min(scale, 64)) + side if scale >= 0 else (index + side) << min(-scale, 12)
     return 2.0 ** max(-1074, min(1023, exponent))
+
+
+class Ladders:
+    """Boundaries that exponential histograms have had, by any key. Thread-safe.
+
+    A delta tells only of buckets that got something. Counts up to a boundary can be summed over intervals only if
+    every interval has that boundary, so all that were met before are repeated.
+
+    >>> ladders = Ladders()
+    >>> ladders.bounds("h", [2.0]), ladders.bounds("h", [8.0]), ladders.bounds("h", [])
+    ([2.0], [2.0, 8.0], [2.0, 8.0])
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, frozenset[float]] = {}
+        self._lock = threading.Lock()
+
+    def bounds(self, key: Hashable, found: Iterable[float]) -> list[float]:
+        """These and all earlier ones, ascending; beyond `MOST_BOUNDS` in all, these alone."""
+        own = frozenset(found)
+        known = self._known.get(key, frozenset())
+        union = known | own
+        if len(union) > MOST_BOUNDS:
+            return sorted(own)
+        if union != known:
+            with self._lock:
+                if len(self._known) >= MOST_LADDERS:
+                    self._known.clear()
+                self._known[key] = union
+        return sorted(union)

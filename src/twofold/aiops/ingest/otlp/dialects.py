@@ -9,6 +9,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.responses import Response
 
+from twofold.aiops.ingest.buckets import Ladders
 from twofold.aiops.ingest.exemplars import Glances
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
@@ -52,6 +53,7 @@ class Metrics(_Otlp):
         super().__init__(intake)
         self.known = Known("otlp")
         self._starts = Starts()
+        self._ladders = Ladders()
         self._glances = Glances()
 
     def receive(self, payload: Payload) -> Response:
@@ -75,7 +77,7 @@ class Metrics(_Otlp):
 
         def validated() -> Rows:
             request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
-            return rows_of(request, self._intake.index, self._intake.naming, tenant, begun)
+            return rows_of(request, self._intake.index, self._intake.naming, tenant, begun, self._ladders)
 
         return validated() if payload.media == JSON else self.known.decode(payload.body, tenant, validated)
 

@@ -16,7 +16,7 @@ that any quantile over a rate can use; a quantile of a cumulative histogram woul
 mean since the process started. The bucket `+Inf` is left out: it equals the count.
 Minima and maxima are not kept: those of cumulative points tell of all time. Raw counters and deltas are
 stored; rates are derived by detection. A young counter begins with a zero at its start time (`starts`).
-Of a delta a boundary below which nothing more fell in an interval makes no row there.
+Of an exponential delta every boundary that it has had makes a row, so that they can be summed (`Ladders`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
-from twofold.aiops.ingest.buckets import boundary, number_text
+from twofold.aiops.ingest.buckets import Ladders, boundary, number_text
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.otlp.message import IDENTITY, pick, texts
 from twofold.aiops.ingest.rows import RowList, Rows
@@ -59,6 +59,7 @@ def rows_of(
     naming: Naming,
     tenant: str,
     begun: Beginnings | None = None,
+    ladders: Ladders | None = None,
 ) -> Rows:
     """Every data point of the request as rows, in its order; new series are registered."""
     found = RowList()
@@ -69,7 +70,7 @@ def rows_of(
         for scope in resource.scope_metrics:
             base = identity | ({SCOPE: scope.scope.name} if scope.scope.name else {})
             for metric in scope.metrics:
-                _Walk(metric, base, entity, tenant, index, found, begun).walk()
+                _Walk(metric, base, entity, tenant, index, found, begun, ladders).walk()
     return found.rows()
 
 
@@ -85,6 +86,7 @@ class _Walk:
         index: SeriesIndex,
         found: RowList,
         begun: Beginnings | None,
+        ladders: Ladders | None,
     ) -> None:
         self._metric = metric
         self._base = base
@@ -93,6 +95,7 @@ class _Walk:
         self._index = index
         self._found = found
         self._begun = begun
+        self._ladders = ladders
 
     def walk(self) -> None:
         metric = self._metric
@@ -164,7 +167,9 @@ class _Walk:
         self._totals(labels, point, kind)
         upper = power_of_two_buckets(point)
         bounds = sorted(upper)
-        self._buckets(labels, bounds, accumulate(upper[bound] for bound in bounds), point, kind)
+        if kind is SeriesKind.DELTA and self._ladders is not None:
+            bounds = self._ladders.bounds((self._tenant, self._metric.name, tuple(labels.items())), upper)
+        self._buckets(labels, bounds, accumulate(upper.get(bound, 0) for bound in bounds), point, kind)
         return ""
 
     def _summary(self, point: SummaryDataPoint, kind: SeriesKind) -> str:
