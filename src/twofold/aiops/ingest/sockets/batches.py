@@ -27,12 +27,15 @@ class Batcher:
     """Hands messages to `store` in one thread: `ENOUGH` of them, or what came within `WAIT_S`.
 
     Args:
-        store: Takes a batch; it must not raise.
+        store: Takes a batch. When it raises, which is a fault of ours, the batch is `lost` and the next one goes on.
         limit: Messages that may wait, of `LIMIT_BYTES` at most.
     """
 
-    def __init__(self, store: Callable[[list[Arrived]], None], limit: int, name: str) -> None:
+    def __init__(
+        self, store: Callable[[list[Arrived]], None], lost: Callable[[int, str], None], limit: int, name: str
+    ) -> None:
         self._store = store
+        self._lost = lost
         self._limit = limit
         self._pending: list[Arrived] = []
         self._count = 0
@@ -75,8 +78,10 @@ class Batcher:
         while batch := self._next():
             try:
                 self._store(batch)
-            except Exception:  # a fault of ours must not end the listener; the batch is lost and said to be
-                log.exception("%d messages lost", sum(len(each.messages) for each in batch))
+            except Exception:
+                count = sum(len(each.messages) for each in batch)
+                log.exception("%d messages lost", count)
+                self._lost(count, "fault")
 
     def _next(self) -> list[Arrived]:
         with self._changed:

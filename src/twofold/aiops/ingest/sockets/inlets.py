@@ -52,7 +52,7 @@ class SyslogInlet:
         self._capture = capture
         self._parser = SyslogParser(config.zone)
         self._patient = config.transport is not Transport.UDP
-        self._batcher = Batcher(self._store, config.queue_messages, f"syslog-{config.port}")
+        self._batcher = Batcher(self._store, self.lost, config.queue_messages, f"syslog-{config.port}")
         self.offer = self._batcher.offer
 
     def start(self) -> None:
@@ -115,7 +115,7 @@ class StatsdInlet:
         self._intake = intake
         self._aggregates = Aggregates(config.max_series, max(1, round(config.forget_s / config.flush_s)))
         self._lock = threading.Lock()
-        self._batcher = Batcher(self._store, config.queue_messages, f"statsd-{config.port}")
+        self._batcher = Batcher(self._store, self.lost, config.queue_messages, f"statsd-{config.port}")
         self.offer = self._batcher.offer
 
     def start(self) -> None:
