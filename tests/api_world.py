@@ -28,7 +28,7 @@ from twofold.errors import Conflict, NotFound
 from twofold.records.access import Permission, Role, Setting, User
 from twofold.records.columns import LOGS, SAMPLES, SPANS
 from twofold.records.frame import Frame, FrameKind, Position
-from twofold.records.model import Release, ReleaseStage
+from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.records.time import to_ns
 from twofold.store.catalog.files import FileCatalog
@@ -98,6 +98,20 @@ class Asked:
     def rollback(self, model: str, **asked: Any) -> Release:
         self.calls.append(("rollback", {"model": model} | asked))
         return a_release(model=model, stage=ReleaseStage.ROLLED_BACK)
+
+    def configure(self, model: str, settings: Mapping[str, Any], **asked: Any) -> ModelVersion:
+        self.calls.append(("configure", {"model": model, "settings": settings} | asked))
+        return ModelVersion(
+            id=f"{model}@2",
+            model=model,
+            version="2",
+            kind=ModelKind.DETECTOR,
+            format="config",
+            artifact="sha256/x",
+            artifact_sha256="x",
+            created=NOW,
+            description=asked["description"],
+        )
 
     def train(self, project: str, **asked: Any) -> str:
         self.calls.append(("train", {"project": project} | asked))

@@ -73,7 +73,8 @@ def test_a_slow_request_is_bad_where_a_threshold_is_promised(catalog: MemoryCata
 
 
 def test_one_error_of_ten_requests_an_hour_is_no_evidence(catalog: MemoryCatalog) -> None:
-    stage, made = Slos([PROMISE], catalog), []
+    stage = Slos([PROMISE], catalog)
+    made: list[object] = []
     for minute in range(0, 600, 6):
         made += minutes(stage, minute, minute + 1, good=1, bad=1 if minute == 300 else 0)
     assert findings(made) == []
