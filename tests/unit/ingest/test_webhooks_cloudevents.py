@@ -13,6 +13,7 @@ from tests.unit.ingest.null import Bench
 from tests.unit.ingest.test_webhooks_alerts import events
 from tests.unit.ingest.test_webhooks_git import DEPLOYMENT_STATUS
 from twofold.aiops.ingest.counts import Item
+from twofold.records.access import Permission
 
 PATH = "/webhooks/cloudevents"
 STRUCTURED = {"content-type": "application/cloudevents+json; charset=UTF-8"}
@@ -133,6 +134,18 @@ def test_what_is_no_cloudevent_is_400(bench: Bench) -> None:
     ):
         assert bench.client.post(PATH, content=content, headers=headers).status_code == 400
     assert bench.client.post(PATH, content="[]", headers=BATCHED).status_code == 200, "a batch may be empty"
+
+
+def test_a_sender_that_asks_first_is_told_that_it_may(bench: Bench) -> None:
+    """CloudEvents, HTTP 1.1 web hooks, section 4: the validation handshake."""
+    asked = {"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}
+    answer = bench.client.post(PATH, method="OPTIONS", headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["webhook-allowed-origin"] == "eventemitter.example.com"
+    assert answer.headers["webhook-allowed-rate"] == "*"
+    assert "POST" in answer.headers["allow"]
+    assert bench.client.post(PATH, method="OPTIONS").status_code == 400
+    assert bench.ingest.permissions()[f"OPTIONS {PATH}"] is Permission.SEND
 
 
 def test_a_cdevent_of_a_deployed_service_is_a_change(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from twofold.aiops.ingest.capture import Capture, Captured
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
+from twofold.aiops.ingest.events import cloudevents
 from twofold.aiops.ingest.events.changes import Changes
 from twofold.aiops.ingest.events.webhooks import WEBHOOKS
 from twofold.aiops.ingest.files.tail import Tail
@@ -51,7 +52,11 @@ DIALECTS: Final[tuple[type[Dialect], ...]] = (
     Changes,
     Predictions,
 )
-PERMISSIONS: Final = [*(("POST", dialect.path, Permission.SEND) for dialect in DIALECTS), *bulk.PERMISSIONS]
+PERMISSIONS: Final = [
+    *(("POST", dialect.path, Permission.SEND) for dialect in DIALECTS),
+    *bulk.PERMISSIONS,
+    *cloudevents.PERMISSIONS,
+]
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +104,9 @@ class Ingest:
             Route(dialect.path, self._receiver.endpoint(dialect), methods=["POST"], name=dialect.name)
             for dialect in dialects
         ]
-        return found if otlp_only else [*found, *bulk.routes(self._receiver.endpoint(self._bulk))]
+        return (
+            found if otlp_only else [*found, *bulk.routes(self._receiver.endpoint(self._bulk)), *cloudevents.routes()]
+        )
 
     def listen_grpc(self, endpoint: GrpcEndpoint, admit: Admit) -> GrpcListener:
         """Take OTLP over gRPC too, from `start` to `stop`; `admit` gives the tenant of a caller."""

@@ -3,7 +3,8 @@
 Types that are known become changes and alerts: CDEvents of services and incidents, and GitHub's webhooks under
 `com.github.`; any other event is kept as a notice.
 
-Source: CloudEvents 1.0.2, HTTP protocol binding and JSON event format; CDEvents 0.4, CloudEvents binding.
+Source: CloudEvents 1.0.2, HTTP protocol binding, JSON event format and HTTP webhooks; CDEvents 0.4, CloudEvents
+binding.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from typing import Any, ClassVar, Final
 from urllib.parse import unquote, unquote_to_bytes
 
 import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from twofold.aiops.ingest.entities import UNKNOWN
 from twofold.aiops.ingest.events import github
 from twofold.aiops.ingest.events.notices import Notices, Reading, is_entity
-from twofold.aiops.ingest.receiver import ANY_MEDIA, Payload
+from twofold.aiops.ingest.receiver import ANY_MEDIA, Payload, problem
 from twofold.aiops.ingest.wire import Ignored, at, load, text_at, text_of
 from twofold.errors import DecodeError
+from twofold.records.access import Permission
 from twofold.records.entity import EntityKind, entity_id
 from twofold.records.event import ChangeKind, Event, EventKind
 
@@ -87,6 +92,24 @@ class CloudEvents(Notices):
             link=text_at(item, "dataschema"),
             attributes=_attributes(item, data),
         )
+
+
+PERMISSIONS: Final = [("OPTIONS", CloudEvents.path, Permission.SEND)]
+
+
+def routes() -> list[Route]:
+    """The question that a sender asks before it sends anything: may I? Whoever may send, may."""
+    return [Route(CloudEvents.path, _may_send, methods=["OPTIONS"], name="cloudevents_handshake")]
+
+
+async def _may_send(request: Request) -> Response:
+    asked = request.headers.get("webhook-request-origin", "")
+    if not asked:
+        return problem(DecodeError("header WebHook-Request-Origin is missing", reason="no_origin"))
+    allowed = {"webhook-allowed-origin": asked, "allow": "POST, OPTIONS"}
+    if "webhook-request-rate" in request.headers:
+        allowed["webhook-allowed-rate"] = "*"  # too much at once is told with 429
+    return Response(headers=allowed)
 
 
 def _required(item: Mapping[str, Any], name: str) -> str:
