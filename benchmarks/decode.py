@@ -265,7 +265,7 @@ def signals(naming: Naming, seconds: float, requests: int) -> dict[str, float]:
 
 
 def rate(decode: Callable[[bytes], int], bodies: Iterator[bytes], seconds: float) -> float:
-    """Points (lines, spans) a second of processor time, best of five parts: what the code can do on a busy machine too."""
+    """Points (lines, spans) a second of processor time, best of five: what the code can do, on a busy machine too."""
     best = 0.0
     for _ in range(5):
         points, started = 0, time.thread_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Final
 
@@ -59,6 +60,22 @@ def present(code: Int64s, space: int) -> Int64s:
     return np.flatnonzero(seen)
 
 
+def stable_order(key: Int64s) -> Int64s:
+    """`np.argsort(key, kind="stable")`, in less time where few keys are equal.
+
+    >>> stable_order(np.array([3, 1, 3, 2])).tolist()
+    [1, 3, 0, 2]
+    """
+    order = np.argsort(key)
+    by_key = key[order]
+    same = by_key[1:] == by_key[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+        rows = order[tied]
+        order[tied] = rows[np.lexsort((rows, key[rows]))]
+    return order
+
+
 def id_keys(column: pa.StringArray) -> Int64s | None:
     """Ids of 16 lower-case hexadecimal digits as numbers, 0 for an empty one; None when there is any other text.
 
@@ -74,6 +91,23 @@ def id_keys(column: pa.StringArray) -> Int64s | None:
     at = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
     texts = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
     return keys if _keys(at, texts, keys) else None
+
+
+def id_numbers(column: pa.StringArray) -> Int64s:
+    """Ids as numbers, 0 for an empty one. A text that `id_keys` does not take gets a number from its digest.
+
+    >>> id_numbers(pa.array(["00000000000000ff", "", "x"])).tolist()[:2]
+    [255, 0]
+    """
+    keys = id_keys(column)
+    return keys if keys is not None else np.array([_id_number(text) for text in column.to_pylist()], np.int64)
+
+
+def _id_number(text: str) -> int:
+    known = id_keys(pa.array([text], pa.string()))
+    if known is not None:
+        return int(known[0])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
 
 
 @kernel

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.unit.detect.telemetry import MemoryCatalog, ns, span, spans, values_of
 from twofold.aiops.detect.groups import GroupConfig
-from twofold.aiops.detect.red import Red, RedConfig
+from twofold.aiops.detect.red import OLD_CHUNK, Red, RedConfig
 from twofold.aiops.detect.windows import WindowConfig
 from twofold.errors import ConfigError, Corrupt
 from twofold.records.columns import DerivedSamples
@@ -187,3 +188,47 @@ def test_a_state_of_another_kind_is_corrupt(catalog: MemoryCatalog) -> None:
 def test_a_window_must_have_a_width() -> None:
     with pytest.raises(ConfigError, match="window_s"):
         WindowConfig(window_s=0)
+
+
+def test_each_batch_keeps_what_may_be_an_exemplar_of_its_window_and_no_dropped_span_hides_one(
+    catalog: MemoryCatalog,
+) -> None:
+    red = Red(catalog)
+    red.process([spans(span("service:a", "1", at_s=100))])
+    red.advance(ns(110))
+    rows = [
+        span("service:a", "2", at_s=111, ms=30),
+        span("service:a", "3", at_s=111, ms=20),
+        span("service:a", "4", at_s=111, ms=30, error=True),
+        span("service:a", "5", at_s=116, ms=10, kind=3, peer="service:b"),
+        span("service:a", "6", at_s=117, ms=40),
+        span("service:a", "7", at_s=1, ms=9000),
+    ]
+    red.process([spans(*rows)])
+    assert red.dropped["late"] == 1
+    kept = [item for item in red.advance(ns(130)) if isinstance(item, Exemplar)]
+    assert [item.trace_id.lstrip("0") for item in kept] == ["4", "6", "5"]
+    stored = [text for batch in red._chunks.near() for text in batch.column("trace_id").to_pylist() if text]
+    assert stored == [item.trace_id for item in kept[1:]][::-1], "no other trace id takes memory"
+
+
+def test_the_state_of_the_version_before_is_read(catalog: MemoryCatalog) -> None:
+    red, again = Red(catalog), Red(catalog)
+    rows = [
+        span("service:a", "f" * 16, at_s=1, ms=20, kind=3),
+        span("service:b", "0f" * 8, at_s=1, ms=10, parent="f" * 16),
+    ]
+    red.process([spans(*rows)])
+    state = dict(red.snapshot())
+    with pa.ipc.open_stream(bytes(state["chunks"])) as reader:
+        batches = list(reader)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, OLD_CHUNK) as writer:
+        for batch in batches:
+            links = ["f" * 16 if batch.num_rows else ""] * batch.num_rows
+            old = [batch.column(name).cast(OLD_CHUNK.field(name).type) for name in OLD_CHUNK.names[:-1]]
+            writer.write_batch(pa.record_batch([*old, pa.array(links, pa.string())], schema=OLD_CHUNK))
+    again.restore({**state, "chunks": sink.getvalue().to_pybytes()})
+    assert [repr(item) for item in again.advance(ns(9)) if isinstance(item, Exemplar)] == [
+        repr(item) for item in red.advance(ns(9)) if isinstance(item, Exemplar)
+    ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.stats.codes import first_of_each, first_with, id_keys, present
+from twofold.stats.codes import first_of_each, first_with, id_keys, id_numbers, present, stable_order
 
 codes = st.lists(st.integers(0, 40), max_size=60).map(lambda found: np.array(found, np.int64))
 
@@ -34,6 +34,19 @@ def test_the_first_place_of_a_number_is_found_whatever_repeats(
     wanted = wanted << 40
     expected = pc.fill_null(pc.index_in(pa.array(wanted), value_set=pa.array(keys)), -1).to_pylist()
     assert first_with(keys, wanted).tolist() == expected
+
+
+@given(key=codes)
+@settings(max_examples=200, deadline=None)
+def test_equal_keys_keep_their_order(key: np.ndarray) -> None:
+    assert stable_order(key).tolist() == np.argsort(key, kind="stable").tolist()
+
+
+def test_any_text_gets_a_number_of_its_own_and_an_id_its_value() -> None:
+    numbers = id_numbers(pa.array(["00000000000000ff", "", "x", "y", "0" * 16, "x"])).tolist()
+    assert numbers[:2] == [255, 0]
+    assert numbers[2] == numbers[5]
+    assert len(set(numbers)) == 5
 
 
 @given(numbers=st.lists(st.integers(0, 2**64 - 1), max_size=20))

@@ -26,6 +26,7 @@ METRICS: Final = (
     ("span.duration.p95", "s", SeriesKind.GAUGE),
     ("span.duration.p99", "s", SeriesKind.GAUGE),
 )
+TOTAL, NAMELESS, OPERATION = range(3)
 RATE, ERROR_RATIO, DURATIONS = 0, 1, (2, 3, 4)
 QUANTILES: Final = (0.50, 0.95, 0.99)
 
@@ -82,7 +83,7 @@ class Groups:
         self._config = config
         self._index: dict[Group, int] = {}
         self.all: list[Group] = []
-        self.nameless: list[int] = []
+        self._marks = bytearray()
         self._members: Counter[tuple[str, str, bool]] = Counter()
         self._sids: npt.NDArray[np.int64] = np.empty((0, len(METRICS)), np.int64)
         self.seen_ns: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -90,6 +91,16 @@ class Groups:
 
     def __len__(self) -> int:
         return len(self.all)
+
+    def nameless(self, group: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether each of these groups waits for a join."""
+        found: npt.NDArray[np.bool_] = np.array(self._marks, np.uint8)[group] == NAMELESS
+        return found
+
+    def total(self, group: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether each of these groups is a total or an edge, not a single operation, nor waits for a join."""
+        found: npt.NDArray[np.bool_] = np.array(self._marks, np.uint8)[group] == TOTAL
+        return found
 
     def number(self, group: Group) -> int:
         """The group's number, new or known. Past the limit of its entity, the number of `(other)`."""
@@ -108,8 +119,7 @@ class Groups:
         number = len(self.all)
         self._index[group] = number
         self.all.append(group)
-        if group.nameless:
-            self.nameless.append(number)
+        self._marks.append(_mark(group))
         if number >= len(self.seen_ns):
             room = max(64, number)
             self.seen_ns = np.concatenate([self.seen_ns, np.full(room, NEVER)])
@@ -182,6 +192,12 @@ class Groups:
             raise Corrupt(f"span groups do not fit this version: {error!r}; replay the journal") from error
         self._index, self.all = {group: n for n, group in enumerate(groups)}, groups
         self._sids, self.seen_ns = sids, seen_ns
-        self.nameless = [n for n, group in enumerate(groups) if group.nameless]
+        self._marks = bytearray(map(_mark, groups))
         named = (g for g in groups if (g.operation or g.callee) not in ("", OTHER))
         self._members = Counter((g.entity, g.kind, bool(g.callee)) for g in named)
+
+
+def _mark(group: Group) -> int:
+    if group.nameless:
+        return NAMELESS
+    return OPERATION if group.operation else TOTAL

@@ -35,7 +35,7 @@ from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import Exemplar
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
-from twofold.stats.codes import NOWHERE, first_of_each, first_with, id_keys, present
+from twofold.stats.codes import NOWHERE, first_of_each, first_with, id_numbers, present, stable_order
 from twofold.store.catalog import Catalog
 
 SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
@@ -43,15 +43,25 @@ KINDS: Final = {SERVER: "server", CLIENT: "client", PRODUCER: "client", CONSUMER
 NONE: Final = -1
 _DURATION_BITS: Final = 44  # almost five hours; longer spans are sorted another way
 
+_CODES: Final = 1 << 20  # groups and windows of one batch, told apart in a table
+
 CHUNK: Final = pa.schema(
     [
-        pa.field("total", pa.int64()),  # group of the entity and kind; NONE for a client span
-        pa.field("detail", pa.int64()),  # group of the operation or edge
+        pa.field("total", pa.int32()),  # group of the entity and kind; NONE for a client span
+        pa.field("detail", pa.int32()),  # group of the operation or edge
         pa.field("end_ns", pa.int64()),
         pa.field("duration_ns", pa.int64()),
         pa.field("error", pa.bool_()),
-        pa.field("trace_id", pa.string()),
-        pa.field("link", pa.string()),  # a server span's parent; the id of a client span whose peer is not known
+        pa.field("trace_id", pa.string()),  # empty where the span cannot be an exemplar
+        pa.field("link", pa.int64()),  # a server span's parent; the id of a client span whose peer is not known; else 0
+    ]
+)
+OLD_CHUNK: Final = pa.schema(
+    [
+        pa.field("total", pa.int64()),
+        pa.field("detail", pa.int64()),
+        *(CHUNK.field(name) for name in ("end_ns", "duration_ns", "error", "trace_id")),
+        pa.field("link", pa.string()),
     ]
 )
 
@@ -101,7 +111,7 @@ class Red:
     ) -> None:
         config = config or RedConfig()
         self._tenant, self._lane = tenant, lane
-        self._chunks = Chunks(config.windows, CHUNK)
+        self._chunks = Chunks(config.windows, CHUNK, (OLD_CHUNK, _converted))
         self._groups = Groups(catalog, tenant, config.groups)
         self._recent = Recent()
 
@@ -127,12 +137,33 @@ class Red:
         duration_ns = np.maximum(data.column("duration_ns").to_numpy(), 0)
         total, detail = self._number(data, kind)
         answers = (kind == SERVER) | (kind == CONSUMER)
-        nameless = ~answers & self._nameless(detail)
-        link = pc.if_else(pa.array(answers), data.column("parent_id"), data.column("span_id"))
-        link = pc.if_else(pa.array(answers | nameless), link, "")
+        nameless = self._groups.nameless(detail)
+        link = np.where(answers, id_numbers(data.column("parent_id")), 0)
+        if nameless.any():
+            link[nameless] = id_numbers(data.column("span_id").filter(pa.array(nameless)))
         end_ns = data.column("start_ns").to_numpy() + duration_ns
-        columns = [total, detail, end_ns, duration_ns, data.column("error"), data.column("trace_id"), link]
+        error = data.column("error")
+        told = nameless | self._may_be_told(total, detail, end_ns, duration_ns, error.to_numpy(zero_copy_only=False))
+        trace_id = pc.if_else(pa.array(told), data.column("trace_id"), "")
+        columns = [total.astype(np.int32), detail.astype(np.int32), end_ns, duration_ns, error, trace_id, link]
         self._chunks.add(end_ns, pa.record_batch([pa.array(c) for c in columns], schema=CHUNK))
+
+    def _may_be_told(
+        self, total: Int64s, detail: Int64s, end_ns: Int64s, duration_ns: Int64s, error: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """The slowest span of each total, edge and window, and the slowest that failed: no other is an exemplar."""
+        start_ns, kept = self._chunks.place(end_ns)
+        first_ns = int(start_ns.min())
+        windows = (int(start_ns.max()) - first_ns) // self._chunks.width_ns + 1
+        if windows * len(self._groups) > _CODES:
+            return np.ones(len(total), np.bool_)
+        entity, edge = (np.flatnonzero(kept & wanted) for wanted in (total >= 0, self._groups.total(detail)))
+        row, group = np.concatenate([entity, edge]), np.concatenate([total[entity], detail[edge]])
+        code = group * windows + (start_ns[row] - first_ns) // self._chunks.width_ns
+        told = np.zeros(len(total), np.bool_)
+        for some in (np.arange(len(row)), np.flatnonzero(error[row])):
+            told[row[_slowest(code, duration_ns[row], some, windows * len(self._groups))]] = True
+        return told
 
     def _number(self, data: pa.RecordBatch, kind: npt.NDArray[np.int8]) -> tuple[Int64s, Int64s]:
         entities, names, peers = (data.column(c).dictionary.to_pylist() for c in ("entity", "name", "peer"))
@@ -159,7 +190,7 @@ class Red:
 
     def _close(self, start_ns: int, chunk: pa.RecordBatch) -> list[object]:
         end_ns = start_ns + self._chunks.width_ns
-        total = chunk.column("total").to_numpy()
+        total = chunk.column("total").to_numpy().astype(np.int64)
         detail = self._join(chunk)
         row = np.concatenate([np.flatnonzero(total >= 0), np.arange(len(detail))])
         group = np.concatenate([total[total >= 0], detail])
@@ -167,7 +198,7 @@ class Red:
         duration_ns = chunk.column("duration_ns").to_numpy()[row]
         error = chunk.column("error").to_numpy(zero_copy_only=False)[row]
         values = _values(group, duration_ns, len(self._groups), self._chunks.width_ns)
-        order = np.lexsort((chunk.column("end_ns").to_numpy()[row], group))
+        order = _in_time(group, chunk.column("end_ns").to_numpy()[row])
         ratios = self._recent.ratios(group[order], error[order], np.bincount(group, minlength=len(self._groups)))
         values[:, ERROR_RATIO] = np.where(values[:, RATE] > 0, ratios, np.nan)
         active = self._groups.active(start_ns)
@@ -182,14 +213,15 @@ class Red:
 
     def _join(self, chunk: pa.RecordBatch) -> Int64s:
         """Details, with client spans of unknown peer given the edge to the span they are the parent of."""
-        detail: Int64s = chunk.column("detail").to_numpy().copy()
-        asking = np.flatnonzero(self._nameless(detail))
+        detail: Int64s = chunk.column("detail").to_numpy().astype(np.int64)
+        asking = np.flatnonzero(self._groups.nameless(detail))
         if not len(asking):
             return detail
         near = [chunk, *self._chunks.near()]
-        total = np.concatenate([batch.column("total").to_numpy() for batch in near])
-        at = _answer(near, total, chunk.column("link").take(pa.array(asking)))
-        asking, at = asking[at >= 0], at[at >= 0]
+        total, link = (np.concatenate([batch.column(c).to_numpy() for batch in near]) for c in ("total", "link"))
+        answers = np.flatnonzero((total >= 0) & (link != 0))
+        at = first_with(link[answers], chunk.column("link").to_numpy()[asking])
+        asking, at = asking[at != NOWHERE], answers[at[at != NOWHERE]]
         groups = len(self._groups)
         pair = detail[asking] * groups + total[at]
         first, inverse = first_of_each(pair, groups * groups)
@@ -199,12 +231,6 @@ class Red:
         ]
         detail[asking] = np.array(edges, np.int64)[inverse]
         return detail
-
-    def _nameless(self, group: Int64s) -> npt.NDArray[np.bool_]:
-        """Whether each group waits for a join."""
-        known = np.zeros(len(self._groups), np.bool_)
-        known[self._groups.nameless] = True
-        return known[group]
 
     def _exemplars(
         self,
@@ -216,10 +242,10 @@ class Red:
         detail: Int64s,
     ) -> list[object]:
         """Per total and edge the slowest span, and the slowest that failed."""
-        told = np.array([not g.operation and not g.nameless for g in self._groups.all], np.bool_)
+        told = self._groups.total(group)
         picks: set[tuple[int, int]] = set()
-        for wanted in (told[group], told[group] & error):
-            slowest = _slowest(group, duration_ns, np.flatnonzero(wanted), len(told))
+        for wanted in (told, told & error):
+            slowest = _slowest(group, duration_ns, np.flatnonzero(wanted), len(self._groups))
             picks.update(zip(group[slowest].tolist(), slowest.tolist(), strict=True))
         made: list[object] = []
         for number, i in sorted(picks):
@@ -288,19 +314,16 @@ def _slowest(group: Int64s, duration_ns: Int64s, rows: Int64s, groups: int) -> I
     return found
 
 
-def _answer(near: Sequence[pa.RecordBatch], total: Int64s, asked: pa.Array) -> Int64s:
-    """Of each asked id the first row of these batches, end to end, that answers it, or `NOWHERE`."""
-    links = [batch.column("link") for batch in near]
-    keys, wanted = [key for link in links if (key := id_keys(link)) is not None], id_keys(asked)
-    if wanted is not None and len(keys) == len(links):
-        key = np.concatenate(keys)
-        rows = np.flatnonzero((total >= 0) & (key != 0))
-        at = first_with(key[rows], wanted)
-    else:
-        link = pa.concat_arrays(links)
-        rows = np.flatnonzero((total >= 0) & pc.not_equal(link, "").to_numpy(zero_copy_only=False))
-        place = pc.index_in(asked, value_set=link.take(pa.array(rows)))
-        at = pc.fill_null(place, NOWHERE).to_numpy().astype(np.int64)
-    found = at != NOWHERE
-    at[found] = rows[at[found]]
-    return at
+def _in_time(group: Int64s, end_ns: Int64s) -> Int64s:
+    """Rows by group and then by end; those that end at one time as they came."""
+    since = end_ns - (end_ns.min() if len(end_ns) else 0)
+    if not len(group) or int(group.max()) >> (63 - _DURATION_BITS) or int(since.max()) >> _DURATION_BITS:
+        slow: Int64s = np.lexsort((end_ns, group))
+        return slow
+    return stable_order(group << _DURATION_BITS | since)
+
+
+def _converted(old: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of the version before: ids were texts."""
+    columns = [old.column(name).cast(CHUNK.field(name).type) for name in CHUNK.names[:-1]]
+    return pa.record_batch([*columns, pa.array(id_numbers(old.column("link")))], schema=CHUNK)

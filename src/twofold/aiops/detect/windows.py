@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from twofold.records.time import SECOND_NS
 NEVER: Final = -(1 << 62)
 
 Int64s = npt.NDArray[np.int64]
+Older = tuple[pa.Schema, Callable[[pa.RecordBatch], pa.RecordBatch]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +77,25 @@ class Windows:
 class Chunks:
     """Rows of open windows, and of the newest closed one, as Arrow batches of one schema.
 
+    Args:
+        older: Schema of the version before, and what makes rows of it into rows of `schema`.
+
     Attributes:
         late: Rows dropped because their window, and every window near it, had closed.
     """
 
-    def __init__(self, config: WindowConfig, schema: pa.Schema) -> None:
+    def __init__(self, config: WindowConfig, schema: pa.Schema, older: Older | None = None) -> None:
         self._windows = Windows(config)
         self._schema = schema
+        self._older = older
         self._open: dict[int, list[pa.RecordBatch]] = {}
         self._last: pa.RecordBatch = _empty(schema)
         self.width_ns = self._windows.width_ns
         self.late = 0
+
+    def place(self, time_ns: Int64s) -> tuple[Int64s, npt.NDArray[np.bool_]]:
+        """Start of the window that each row would be put into now, and False where it would be dropped."""
+        return self._windows.place(time_ns)
 
     def add(self, time_ns: Int64s, rows: pa.RecordBatch) -> None:
         """Put each row into the window of its time."""
@@ -131,12 +140,16 @@ class Chunks:
         try:
             closed_ns, late, *starts = np.asarray(state["windows"]).tolist()
             with pa.ipc.open_stream(bytes(state["chunks"])) as reader:
-                last, *batches = list(reader)
+                found = list(reader)
+            if self._older is not None and reader.schema == self._older[0]:
+                last, *batches = (self._older[1](batch) for batch in found)
+            elif reader.schema == self._schema:
+                last, *batches = found
+            else:
+                raise Corrupt(f"open windows have columns {reader.schema.names}, not {self._schema.names}")
             opened = dict(zip(starts, ([batch] for batch in batches), strict=True))
         except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
             raise Corrupt(f"open windows do not fit this version: {error!r}; replay the journal") from error
-        if reader.schema != self._schema:
-            raise Corrupt(f"open windows have columns {reader.schema.names}, not {self._schema.names}")
         self._windows.closed_ns, self.late, self._last = closed_ns, late, last
         self._open = opened
 

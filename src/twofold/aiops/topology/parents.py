@@ -6,10 +6,9 @@ spans wait, both as parents and as children, for a bounded time and number.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
-from twofold.stats.codes import NOWHERE, first_with, id_keys
+from twofold.stats.codes import NOWHERE, first_with, id_numbers
 
 SERVER, CONSUMER = 2, 5
 MAX_NAMES: Final = 1 << 16
@@ -91,10 +90,10 @@ class Parents:
         """Take spans of schema `columns.SPANS`."""
         kind = data.column("kind").to_numpy().astype(np.int64)
         child = (kind == SERVER) | (kind == CONSUMER)
-        parent = np.where(child, _keys(data.column("parent_id")), 0)
+        parent = np.where(child, id_numbers(data.column("parent_id")), 0)
         entity, peer = (self._numbers(data.column(name)) for name in ("entity", "peer"))
         end_ns = data.column("start_ns").to_numpy() + data.column("duration_ns").to_numpy()
-        self._new.append(Waiting(_keys(data.column("span_id")), parent, entity, peer, kind, end_ns))
+        self._new.append(Waiting(id_numbers(data.column("span_id")), parent, entity, peer, kind, end_ns))
 
     def _numbers(self, column: pa.DictionaryArray) -> Ints:
         names = self._names
@@ -183,7 +182,7 @@ class Parents:
 
     def _converted(self, batch: pa.RecordBatch) -> Waiting:
         entity, peer = (self._numbers(batch.column(name).dictionary_encode()) for name in ("entity", "peer"))
-        span, parent = (_keys(batch.column(name)) for name in ("span_id", "parent_id"))
+        span, parent = (id_numbers(batch.column(name)) for name in ("span_id", "parent_id"))
         kind, end_ns = (batch.column(name).to_numpy().astype(np.int64) for name in ("kind", "end_ns"))
         return Waiting(span, parent, entity, peer, kind, end_ns)
 
@@ -197,19 +196,3 @@ def _none() -> Waiting:
 
 def _together(parts: Iterable[Waiting]) -> Waiting:
     return Waiting(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _keys(ids: pa.StringArray) -> Ints:
-    """Ids as numbers, 0 for none. What is not written as OTLP's ids are gets a number from its digest."""
-    keys = id_keys(ids)
-    return keys if keys is not None else np.array([_key(text) for text in ids.to_pylist()], np.int64)
-
-
-def _key(text: str) -> int:
-    if not text:
-        return 0
-    known = id_keys(pa.array([text]))
-    if known is not None:
-        return int(known[0])
-    digest: Any = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True) or 1
