@@ -10,7 +10,7 @@ import pytest
 from tests.api_world import Telemetry
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.history import Table
-from twofold.store.promql import HistorySource, Labels, Limits
+from twofold.store.promql import Engine, HistorySource, Labels, Limits
 from twofold.store.promql import source as module
 from twofold.store.promql.limits import Account
 from twofold.store.promql.parse import selector
@@ -72,6 +72,25 @@ def test_series_that_are_shown_alike_are_one(shop: Shop) -> None:
     shop.add("a_b", {}, {2000 * MS_NS: 2.0})
     assert shop.read("a_b") == {named("a_b"): [(1000, 1.0), (2000, 2.0), (3000, 4.0)]}
     assert shop.read('{"a.b"}') == shop.read("a_b")
+
+
+@pytest.mark.parametrize("dot", [".", "_"])
+def test_a_histogram_without_its_last_bucket_gets_it_from_its_count(shop: Shop, dot: str) -> None:
+    """OpenTelemetry's and native ones are kept so; one that has the bucket keeps its own."""
+    for path, closed in (("/a", False), ("/b", True)):
+        shop.add(f"wait{dot}bucket", {"path": path, "le": "1"}, {0: 3.0})
+        shop.add(f"wait{dot}count", {"path": path}, {0: 4.0})
+        if closed:
+            shop.add(f"wait{dot}bucket", {"path": path, "le": "+Inf"}, {0: 5.0})
+    found = shop.read('wait_bucket{le="+Inf"}')
+    assert found == {
+        named("wait_bucket", path="/a", le="+Inf"): [(0, 4.0)],
+        named("wait_bucket", path="/b", le="+Inf"): [(0, 5.0)],
+    }
+    assert len(shop.read('{__name__=~"wait.*"}')) == 6
+    answer = Engine().instant(shop.source, "histogram_quantile(0.375, wait_bucket)", 0)
+    assert answer.vector is not None
+    assert answer.vector.values[:, 0].tolist() == [pytest.approx(0.5), pytest.approx(0.625)]
 
 
 def test_a_read_that_could_exceed_the_limit_is_split(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

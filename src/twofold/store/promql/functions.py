@@ -14,6 +14,7 @@ from twofold.errors import Unsupported
 from twofold.store.promql import counters, histogram, over_time, relabel, trends
 from twofold.store.promql.counters import Found
 from twofold.store.promql.elementwise import CALENDAR, MATHS
+from twofold.store.promql.form import number
 from twofold.store.promql.limits import Account
 from twofold.store.promql.matchers import Op
 from twofold.store.promql.parse import conditions
@@ -27,7 +28,9 @@ from twofold.store.promql.values import (
     Vector,
     Windows,
     make_labels,
+    merged,
     nameless,
+    nothing,
 )
 
 _COUNTER_ENDS: Final = ("_total", "_sum", "_count", "_bucket")
@@ -257,6 +260,24 @@ def _histogram_fraction(run: Run, arguments: list[Any]) -> Vector:
     return histogram.histogram_fraction(run.vector(arguments[2]).shown(), low, high, run.account)
 
 
+def _histogram_quantiles(run: Run, arguments: list[Any]) -> Vector:
+    """A series for each quantile, told apart by a label."""
+    vector, label = run.vector(arguments[0]).shown(), run.text(arguments[1])
+    parts = []
+    for each in arguments[2:]:
+        q = run.scalar(each)
+        found = histogram.histogram_quantile(vector, q, run.account)
+        parts.append(relabel.label_replace(found, label, number(float(q[0])), "", ""))
+    labels = [each for part in parts for each in part.labels]
+    return merged(Vector(labels, np.vstack([p.values for p in parts]), np.vstack([p.present for p in parts])))
+
+
+def _native(run: Run, arguments: list[Any]) -> Vector:
+    """Of native histograms only, which are not kept: nothing, as Prometheus says of other samples."""
+    run.vector(arguments[-1])
+    return nothing(len(run.steps))
+
+
 _COUNTERS: Final = frozenset({"rate", "increase", "irate"})
 _NAMED: Final = frozenset({"last_over_time", "first_over_time"})
 
@@ -278,8 +299,14 @@ SPECIAL: Final[dict[str, Callable[[Run, list[Any]], Value]]] = {
     "end": lambda run, _: _same(run, run.end_ms),
     "absent_over_time": _absent_over_time,
     "double_exponential_smoothing": _smooth,
+    "histogram_avg": _native,
+    "histogram_count": _native,
     "histogram_fraction": _histogram_fraction,
     "histogram_quantile": _histogram_quantile,
+    "histogram_quantiles": _histogram_quantiles,
+    "histogram_stddev": _native,
+    "histogram_stdvar": _native,
+    "histogram_sum": _native,
     "holt_winters": _smooth,
     "label_join": _label_join,
     "label_replace": _label_replace,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -22,6 +23,11 @@ from twofold.store.promql.values import NAME, Bools, Floats, Ints, Labels, Sampl
 
 MS_NS: Final = 1_000_000
 _AT_ONCE_MS: Final = 1000  # samples of a series are taken to be no denser than this when a read is split
+_BUCKET: Final = "bucket"  # `x_bucket` of Prometheus, `x.bucket` of OpenTelemetry
+_COUNT: Final = "count"
+_BOUND: Final = "le"
+_INFINITE: Final = frozenset({"+inf", "inf"})
+_NAMES: Final = 10_000  # remembered in their shown form
 _BARE: Final = re.compile(r"[^a-zA-Z0-9_]")
 _BARE_NAME: Final = re.compile(r"[^a-zA-Z0-9_:]")
 
@@ -54,11 +60,9 @@ class HistorySource:
         """See `Source.select`. Times are cut to milliseconds; of two samples in one the later stands."""
         found = self._find(conditions, account)
         found.sort(key=lambda pair: pair[1])
-        sids = np.array([sid for sid, _ in found], np.int64)
-        order = np.argsort(sids)
-        time_ns, value, bounds = self._read(sids[order], start_ms, end_ms, account)
-        low, high = np.empty(len(sids), np.int64), np.empty(len(sids), np.int64)
-        low[order], high[order] = bounds[:-1], bounds[1:]
+        sids, place = np.unique(np.array([sid for sid, _ in found], np.int64), return_inverse=True)
+        time_ns, value, bounds = self._read(sids, start_ms, end_ms, account)
+        low, high = bounds[:-1][place], bounds[1:][place]
         return _samples([labels for _, labels in found], time_ns // MS_NS, value, low, high)
 
     def metrics(self) -> Mapping[str, Series]:
@@ -70,17 +74,36 @@ class HistorySource:
         return found
 
     def _find(self, conditions: Conditions, account: Account) -> list[tuple[int, Labels]]:
-        found: dict[int, Labels] = {}
+        found: dict[tuple[int, Labels], None] = {}
         for alternative in conditions:
             shown = [Matcher(each.name, each.op, _shown(each)) for each in alternative]
             for metric in self._metrics(shown):
                 account.check()
-                series = self._catalog.find(tenant=self._tenant, metric=metric, limit=2**31)
-                labels = [_labels(each) for each in series]
-                kept = matching(labels, shown)
-                found |= {series[at].sid: make_labels(labels[at].items()) for at in np.flatnonzero(kept).tolist()}
+                series = self._all(metric)
+                if metric.endswith(_BUCKET):
+                    series += self._infinite(metric, series)
+                kept = matching([labels for _, labels in series], shown)
+                rows = (series[at] for at in np.flatnonzero(kept).tolist())
+                found |= dict.fromkeys((sid, make_labels(labels.items())) for sid, labels in rows)
                 account.selected(len(found))
-        return list(found.items())
+        return list(found)
+
+    def _all(self, metric: str) -> list[tuple[int, dict[str, str]]]:
+        """All series of a metric, as they are shown."""
+        series = self._catalog.find(tenant=self._tenant, metric=metric, limit=2**31)
+        return [(each.sid, _labels(each)) for each in series]
+
+    def _infinite(self, metric: str, buckets: Sequence[tuple[int, dict[str, str]]]) -> list[tuple[int, dict[str, str]]]:
+        """The bucket `+Inf` of histograms that were received without: what their `_count` says."""
+        closed = {_whole(labels) for _, labels in buckets if labels.get(_BOUND, "").lower() in _INFINITE}
+        open_ended = {_whole(labels) for _, labels in buckets if _BOUND in labels} - closed
+        if not open_ended:
+            return []
+        counts = {_whole(labels): sid for sid, labels in self._all(metric.removesuffix(_BUCKET) + _COUNT)}
+        name = bare_name(metric)
+        return [
+            (counts[each], {**dict(each), NAME: name, _BOUND: "+Inf"}) for each in sorted(open_ended & counts.keys())
+        ]
 
     def _metrics(self, conditions: Iterable[Matcher]) -> list[str]:
         """Stored names of the metrics whose shown name meets the conditions on the name."""
@@ -137,6 +160,7 @@ def _inner(starts: Ints) -> Bools:
     return same
 
 
+@lru_cache(_NAMES)
 def bare_name(name: str) -> str:
     """A metric's name as PromQL can write it.
 
@@ -147,6 +171,7 @@ def bare_name(name: str) -> str:
     return f"_{bare}" if bare[:1].isdigit() else bare
 
 
+@lru_cache(_NAMES)
 def bare_label(name: str) -> str:
     """A label's name as PromQL can write it.
 
@@ -155,6 +180,11 @@ def bare_label(name: str) -> str:
     """
     bare = _BARE.sub("_", name)
     return f"_{bare}" if bare[:1].isdigit() else bare
+
+
+def _whole(labels: Mapping[str, str]) -> Labels:
+    """What names a histogram among those of its metric."""
+    return make_labels((name, value) for name, value in labels.items() if name not in {NAME, _BOUND})
 
 
 def _shown(matcher: Matcher) -> str:
