@@ -113,7 +113,8 @@ class Tail:
 
     def _look(self, follower: _Follower, *, first: bool) -> bool:
         """One look at a group's files; whether anything was there."""
-        follower.find(first=first)
+        if follower.find(first=first):  # a new file is known before it is read, under whatever name it is found again
+            follower.positions.save()
         moved = False
         for opened, entries, offset in follower.entries():
             self._store(follower.config, opened.path, entries)
@@ -163,8 +164,9 @@ class _Follower:
         for opened in self._open.values():
             opened.file.close()
 
-    def find(self, *, first: bool) -> None:
-        """Open files that are new, under any name, and close those that are gone and read."""
+    def find(self, *, first: bool) -> bool:
+        """Open files that are new, under any name, and close those that are gone and read; whether any were new."""
+        before = set(self.positions.places)
         for opened in self._open.values():
             opened.named = False
         for path in sorted(glob.glob(self.config.path, recursive=True)):  # noqa: PTH207 - the pattern may be absolute
@@ -177,6 +179,7 @@ class _Follower:
                 opened.file.close()
                 del self._open[inode]
                 self.positions.places.pop(inode, None)
+        return not before.issuperset(self.positions.places)
 
     def _meet(self, path: str, *, first: bool) -> None:
         try:
