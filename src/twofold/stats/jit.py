@@ -52,5 +52,5 @@ def lean_kernel(function: F) -> F:
 
 
 def lean_part(function: F) -> F:
-    """Compile as a part of the lean kernels that call it."""
-    return cast("F", njit(error_model="numpy", _nrt=False)(function))
+    """Compile as a part of the lean kernels that call it, in the place of the call."""
+    return cast("F", njit(error_model="numpy", _nrt=False, forceinline=True)(function))

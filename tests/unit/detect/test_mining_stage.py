@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from twofold.records.series import Series
 CONFIG = MiningConfig(warm_lines=100, rates=RateConfig(least_lines=10, rare_lines=5, idle_s=600.0))
 
 
-def run(stage: Mining, first: int, last: int, more: dict[int, Sequence[Any]] | None = None) -> list[object]:
+def run(stage: Mining, first: int, last: int, more: Mapping[int, Sequence[Any]] | None = None) -> list[object]:
     """Ten lines a five-second window, and more lines at some windows."""
     made: list[object] = []
     for tick in range(first, last):

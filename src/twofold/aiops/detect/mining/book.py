@@ -97,7 +97,7 @@ class Book:
         template = Template(identity, self.free.pop(), structure, gaps, words, symbols)
         self.tally.counts[template.row] = 0
         self.tally.seen[template.row] = clock
-        self.tally.budget[template.row] = self._samples
+        self.tally.budget[template.row] = self._samples if template.same() else 0
         self.tally.literal[template.row] = 0
         self._enlist(template)
         self.register(template, clock)

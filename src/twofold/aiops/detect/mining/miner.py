@@ -36,7 +36,7 @@ class MinerConfig:
         most_templates: Templates; beyond, those of a single line's shape not seen for long are forgotten first.
         merge_at: Probability from which on templates that differ in one word are one.
         novel_below: A template is told as new when the probability that it belongs to a known one is lower.
-        samples: Lines per template that are looked at again for the values they hold.
+        samples: Lines per template that are looked at again: does a value that was always the same still stay?
     """
 
     masks: tuple[str, ...] = ()
@@ -229,14 +229,18 @@ class Miner:
         return best
 
     def _look_at_samples(self, data: Bytes, offsets: Int64s, out: Int32s) -> None:
-        """Note the values of lines whose text was new to their template."""
+        """Note values that are not what they always were, in lines whose text was new to their template."""
         for line in self._samples[: self._progress[1]].tolist():
             template = self.book.at(int(out[line]))
             words = dissect(data, int(offsets[line]), int(offsets[line + 1]), self._lexicon, self._room)
             if template is None or words != len(template.symbols):
                 continue
-            for place in np.flatnonzero((template.symbols == HOLE) | (template.symbols == WILD)).tolist():
-                template.note(place, _text(data, int(self._room.begin[place]), int(self._room.end[place])))
+            for place in template.same():
+                value = _text(data, int(self._room.begin[place]), int(self._room.end[place]))
+                if value != template.words[place]:
+                    template.note(place, value)
+            if not template.same():
+                self.book.tally.budget[template.row] = 0
         self._progress[1] = 0
 
 

@@ -34,7 +34,7 @@ class Template:
         gaps: Text before the first word, between words, and behind the last: one more than words.
         words: Text of each word in the first line; what a hole held there too.
         symbols: Hash of each constant word, `WILD` or `HOLE`. Replaced, never changed in place.
-        values: Texts seen per place, the first `MOST_VALUES`, and how often.
+        values: Texts seen in holes, and other texts than the first seen in `same` places; the first `MOST_VALUES`.
         merged: How many templates became part of this one.
     """
 
@@ -53,10 +53,16 @@ class Template:
         A value without digits that was always the same is shown: nothing says yet that it varies.
         """
         symbols = self.symbols.copy()
-        for place in np.flatnonzero(symbols == WILD).tolist():
-            if _PLAIN.fullmatch(self.words[place]) and not self.values.get(place, {}).keys() - {self.words[place]}:
-                symbols[place] = UNSEEN
+        symbols[self.same()] = UNSEEN
         return render(self.gaps, self.words, symbols)
+
+    def same(self) -> list[int]:
+        """Places of values without digits that were always the same so far."""
+        return [
+            place
+            for place in np.flatnonzero(self.symbols == WILD).tolist()
+            if _PLAIN.fullmatch(self.words[place]) and not self.values.get(place)
+        ]
 
     def kin(self) -> tuple[int, ...] | str:
         """Equal for forms of one template: its constant words in order, or the whole text when they are few."""
