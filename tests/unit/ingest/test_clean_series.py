@@ -120,6 +120,13 @@ def test_labels_are_rewritten_and_the_entity_follows_them() -> None:
     }
 
 
+@pytest.mark.parametrize("said", ["main", "planet:mars", "database:", "${9}"])
+def test_what_is_no_entity_does_not_become_one(said: str) -> None:
+    bench = bench_of(relabel=(RelabelRule(target_label="__entity__", replacement=said),))
+    write(bench, (LOAD, [(MS, 1.0)]))
+    assert [each["entity"] for each in series(bench)] == ["service:cart"]
+
+
 def test_a_series_without_a_name_is_dropped() -> None:
     bench = bench_of(relabel=(RelabelRule(target_label="__name__", replacement="", regex=".*"),))
     assert write(bench, (UP, [(MS, 1.0)])).status_code == 204

@@ -14,6 +14,7 @@ from twofold.aiops.ingest.clean.relabel import Relabel
 from twofold.aiops.ingest.clean.units import convert
 from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.rows import DROPPED
+from twofold.records.entity import EntityKind
 from twofold.stats.rows import RowIndex
 
 METRIC: Final = "__name__"
@@ -66,8 +67,9 @@ class SeriesCleaner:
 
 
 def _entity(said: str, was: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """The entity that rules set; else, where labels named it, what they name now."""
-    if said and said != was:
+    """The entity that rules set, where it is one; else, where labels named it, what they name now."""
+    kind, _, name = said.partition(":")
+    if said != was and kind in set(EntityKind) and name:
         return said
     return labels_entity(after) if labels_entity(before) == was else was
 
