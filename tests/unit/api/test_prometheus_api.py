@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.api_world import NOW, World, build_world
+from twofold.api.routes import prometheus
 from twofold.records.access import Role
 from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS, to_ns
@@ -153,6 +154,20 @@ def test_what_might_not_be_meant_is_told_beside_the_answer(shop: World) -> None:
     found = ask(shop, "query", query="quantile(2, http_requests_total)", time=NOW_S).json()
     assert found["warnings"] == ["PromQL warning: quantile value should be between 0 and 1, got 2"]
     assert found["data"]["result"][0]["value"] == [NOW_S, "+Inf"]
+
+
+def test_requests_are_counted_by_outcome(world: World) -> None:
+    ask(world, "query", query="1")
+    ask(world, "query", query="rate(x)")
+    shown = world.ask("GET", "/metrics", Role.ADMIN).text
+    assert 'twofold_promql_requests_total{outcome="success"} 1.0' in shown
+    assert 'twofold_promql_requests_total{outcome="bad_data"} 1.0' in shown
+
+
+def test_more_than_may_wait_are_told_to_come_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "MOST_WAITING", 0)
+    found = ask(world, "query", query="1")
+    assert (found.status_code, found.json()["errorType"], found.headers["retry-after"]) == (429, "unavailable", "1")
 
 
 def test_hot_and_flushed_samples_are_one(shop: World) -> None:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 from urllib.parse import parse_qsl
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Counter
 
 import twofold
 from twofold.api.answers import data_of, failure, success
@@ -97,16 +99,42 @@ def _answered(of: Handler) -> Callable[[Request], Awaitable[Response]]:
             parameters += parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True)
         services, tenant = services_of(request), identity_of(request).tenant
         source = HistorySource(services.catalog, services.history, tenant=tenant)
+        started, counts = time.perf_counter(), _counts(request)
         try:
             body = await _threaded(partial(of, Asked(parameters, source, Limits())))
         except TwofoldError as error:
             status, kind = _kind(error)
+            counts.told(kind, time.perf_counter() - started)
             headers = {"retry-after": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
             return Response(failure(kind, error.message), status, headers, "application/json")
+        counts.told("success", time.perf_counter() - started)
         return Response(body, media_type="application/json")
 
     route.__doc__ = of.__doc__
     return route
+
+
+class _Counts:
+    """Self metrics: queries by outcome, and the time that they took together."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._queries = Counter(
+            "twofold_promql_requests", "Requests to the Prometheus API by outcome.", ["outcome"], registry=registry
+        )
+        self._seconds = Counter("twofold_promql_seconds", "Time of all of them, waiting included.", registry=registry)
+
+    def told(self, outcome: str, seconds: float) -> None:
+        """One answer."""
+        self._queries.labels(outcome).inc()
+        self._seconds.inc(seconds)
+
+
+def _counts(request: Request) -> _Counts:
+    """Of this app; made with its first request."""
+    state = request.app.state
+    if not hasattr(state, "promql_counts"):
+        state.promql_counts = _Counts(services_of(request).registry)
+    return cast("_Counts", state.promql_counts)
 
 
 async def _threaded(work: Callable[[], bytes]) -> bytes:
