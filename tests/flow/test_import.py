@@ -22,6 +22,7 @@ from twofold.records.frame import FrameKind, Lane
 from twofold.records.series import SeriesKind
 
 PROMETHEUS = shutil.which("prometheus")
+VICTORIAMETRICS = shutil.which("victoria-metrics")
 START = 1_767_225_600
 
 
@@ -83,6 +84,37 @@ def test_everything_that_a_prometheus_holds_comes_in_once(tmp_path: Path, twofol
         assert {frame.lane for frame in server.frames() if frame.kind is FrameKind.SAMPLES} == {Lane.BACKFILL}
         stored = server.counts.total(Item.POINTS).stored
         assert stored == len(server.rows(FrameKind.SAMPLES)) > 300
+
+
+@pytest.mark.skipif(VICTORIAMETRICS is None, reason="needs the Debian package victoria-metrics on PATH")
+def test_everything_that_a_victoriametrics_exports_comes_in_once(tmp_path: Path, twofold: Any) -> None:
+    port = free_port()
+    assert VICTORIAMETRICS
+    url = f"http://127.0.0.1:{port}"
+    store = f"-storageDataPath={tmp_path / 'victoria'}"
+    begin = int(time.time()) - 600
+    sent = [(begin + number, float(number)) for number in range(500)]
+    text = "".join(f'orders_total{{job="cart",zone="a b"}} {value} {at * 1000}\n' for at, value in sent)
+    with (
+        running(tmp_path, VICTORIAMETRICS, store, f"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1y"),
+        receiving(tmp_path) as server,
+    ):
+        server.eventually(lambda: answers(f"{url}/health"))
+        httpx.post(f"{url}/api/v1/import/prometheus", content=text).raise_for_status()
+        httpx.get(f"{url}/internal/force_flush")
+        ran = twofold(server.url, "import", "victoriametrics", url, "--since", "15m", "--window", "100s")
+        assert ran.exit_code == 0, ran.output
+        key = ("orders_total", (("job", "cart"), ("zone", "a b")))
+        assert [(time_ns // 10**9, value) for time_ns, value in server.samples()[key]] == sent
+        assert len(server.rows(FrameKind.SAMPLES)) == len(sent)
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there."""
+    try:
+        return httpx.get(url).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def values(url: str, query: str, end: float) -> list[tuple[int, float]]:
