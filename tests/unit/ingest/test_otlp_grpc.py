@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import ssl
 import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -305,3 +306,8 @@ def test_tls_with_the_certificate_of_the_other_listeners(bench: Bench, tmp_path:
 
     asyncio.run(run())
     assert bench.counts.total(Item.POINTS).stored == 1
+
+
+def test_the_library_is_loaded_by_a_listener_alone() -> None:
+    look = "import sys, twofold.aiops.ingest.ingest; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0

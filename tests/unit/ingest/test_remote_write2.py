@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.ingest.messages import snappy
+from tests.unit.ingest.messages import snappy, write_request
 from tests.unit.ingest.mutation import mutated, repeatable
 from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from tests.unit.ingest.test_walk import Guarded
@@ -83,6 +83,30 @@ def test_samples_are_stored_under_their_labels_and_counted_in_the_answer(bench: 
     requests, load = bench.rows(FrameKind.SERIES)
     assert (requests["entity"], requests["kind"]) == ("service:cart", "counter")
     assert (load["kind"], load["unit"]) == ("gauge", "s")
+
+
+@pytest.mark.parametrize(
+    ("media", "code"),
+    [
+        ("application/x-protobuf; proto=io.prometheus.write.v2.Request", 204),
+        ('application/x-protobuf;proto="io.prometheus.write.v2.Request"', 204),
+        ("application/x-protobuf;proto=io.prometheus.write.v2.Samples", 415),
+        ("text/plain;proto=io.prometheus.write.v2.Request", 415),
+    ],
+)
+def test_the_message_is_told_by_the_content_type(bench: Bench, media: str, code: int) -> None:
+    writer = Writer()
+    writer.series(LABELS, (NOW_MS, 1.0))
+    headers = HEADERS | {"content-type": media}
+    assert bench.client.post("/api/v1/write", content=snappy(writer.request), headers=headers).status_code == code
+
+
+def test_the_old_message_named_in_full_is_version_one(bench: Bench) -> None:
+    headers = HEADERS | {"content-type": "application/x-protobuf;proto=prometheus.WriteRequest"}
+    body = snappy(write_request((LABELS, [(NOW_MS, 1.0)])))
+    answer = bench.client.post("/api/v1/write", content=body, headers=headers)
+    assert (answer.status_code, len(bench.samples())) == (204, 1)
+    assert "x-prometheus-remote-write-samples-written" not in answer.headers
 
 
 def test_the_type_of_a_series_decides_over_its_name(bench: Bench) -> None:

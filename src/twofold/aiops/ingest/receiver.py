@@ -202,7 +202,7 @@ def _media(headers: Mapping[str, str], dialect: Dialect) -> str:
     media, _, parameters = headers.get("content-type", "").lower().partition(";")
     media = media.strip() or dialect.media[0]
     names = [
-        value.strip()
+        value.strip(' "')
         for key, _, value in (each.partition("=") for each in parameters.split(";"))
         if key.strip() == "proto"
     ]
