@@ -119,6 +119,40 @@ def test_rsyslog_forwards_in_each_of_its_forms(tmp_path: Path, protocol: str, te
         assert all(abs(now_ns - row["time_ns"]) < 120 * 10**9 for row in rows) or not zoned
 
 
+OMELASTICSEARCH = next(Path("/usr/lib").glob("*/rsyslog/omelasticsearch.so"), None)
+BULK_CONF = """
+global(workDirectory="{folder}")
+module(load="imfile")
+module(load="imuxsock" SysSock.Use="off")
+module(load="omelasticsearch")
+template(name="document" type="list" option.json="on") {{
+  constant(value="{{\\"@timestamp\\":\\"") property(name="timereported" dateFormat="rfc3339")
+  constant(value="\\",\\"message\\":\\"") property(name="msg")
+  constant(value="\\",\\"level\\":\\"") property(name="syslogseverity-text")
+  constant(value="\\",\\"service\\":{{\\"name\\":\\"") property(name="programname") constant(value="\\"}}}}")
+}}
+input(type="imfile" file="{folder}/app.log" tag="cart:" severity="warning")
+action(type="omelasticsearch" server="{url}/elasticsearch" template="document" searchIndex="logs" searchType=""
+       bulkmode="on" errorFile="{folder}/errors" action.resumeRetryCount="-1" queue.dequeueBatchSize="50")
+"""
+
+
+@pytest.mark.skipif(
+    RSYSLOGD is None or OMELASTICSEARCH is None, reason="needs the Debian package rsyslog-elasticsearch"
+)
+def test_rsyslog_takes_us_for_an_elasticsearch(tmp_path: Path) -> None:
+    assert RSYSLOGD
+    with receiving(tmp_path) as server:
+        (tmp_path / "rsyslog.conf").write_text(BULK_CONF.format(folder=tmp_path, url=server.url))
+        (tmp_path / "app.log").write_text("".join(f'order "{number}" is late\n' for number in range(200)))
+        with running(tmp_path, RSYSLOGD, "-n", "-f", str(tmp_path / "rsyslog.conf"), "-i", str(tmp_path / "pid")):
+            server.eventually(lambda: len([row for row in lines(server) if row["entity"] == "service:cart"]) == 200)
+        rows = [row for row in lines(server) if row["entity"] == "service:cart"]
+        assert sorted(row["body"] for row in rows) == sorted(f'order "{number}" is late' for number in range(200))
+        assert {row["severity"] for row in rows} == {13}
+        assert not (tmp_path / "errors").exists(), "every item was answered as one that is stored"
+
+
 def certificates(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -56,6 +56,7 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "/_license": _LICENSE,
     "/_xpack": _LICENSE | {"features": {"ilm": {"available": False, "enabled": False}}},
     "/_cluster/health": {"cluster_name": "twofold", "status": "green", "timed_out": False},
+    "/_cat/health": {"cluster": "twofold", "status": "green"},
 }
 _SET_UP: Final = (
     "/_ilm/policy/{name}",
