@@ -140,7 +140,7 @@ class Compactor:
         """All files of a past window, unless rows still come, or it stands as it would after a rewrite."""
         quiet = time.time_ns() - sequence_of(group.paths[-1]) >= self._config.settle_s * 1e9
         expected = -(-int(group.rows.sum()) // max(1, self._config.rows // 2))
-        done = len(group) <= expected and bool(group.apart().all())
+        done = len(group) <= expected and group.parted()
         return group.first(0) if done or not (quiet or len(group) >= self._config.small_files) else group
 
     def _newest_small(self, group: FileSet) -> FileSet:

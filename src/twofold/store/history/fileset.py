@@ -52,6 +52,13 @@ class FileSet:
             chosen &= np.searchsorted(sids, self.first_sid) < np.searchsorted(sids, self.last_sid, "right")
         return self.pick(chosen)
 
+    def parted(self) -> bool:
+        """Whether no two files share a series, or in tables without series a time: as a sorted rewrite leaves them."""
+        by_sid = bool(self.last_sid.any())
+        first, last = (self.first_sid, self.last_sid) if by_sid else (self.first_ns, self.last_ns)
+        order = np.argsort(first, kind="stable")
+        return not bool(np.any(first[order][1:] <= last[order][:-1]))
+
     def apart(self) -> npt.NDArray[np.bool_]:
         """Which files share no (sid, time) rectangle with another: no row of theirs stands anywhere else."""
         alone = np.ones(len(self), bool)

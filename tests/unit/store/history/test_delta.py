@@ -259,6 +259,22 @@ def test_a_compaction_in_pieces_keeps_every_row_sorted_and_once(tmp_path: Path) 
     assert history.compact() == 0
 
 
+def test_files_that_follow_each_other_in_time_are_rewritten_by_series(tmp_path: Path) -> None:
+    history = DeltaHistory(tmp_path, config=HistoryConfig(compact=CompactConfig(settle_s=0, rows=100)))
+    number = Numbered()
+    for second in range(4):
+        history.append(0, number(samples_frame([(sid, NOON + second * SECOND, 1.0) for sid in range(100)])))
+        history.flush()
+    history.append(0, number(samples_frame([(1, NOON + DAY, 0.0)])))
+    history.flush()
+    assert history.compact() == 4
+    files = history._tables[Table.SAMPLES].files()
+    past = files.pick(files.hour == files.hour[0])
+    assert len(past) > 1
+    assert past.parted()
+    assert history.compact() == 0
+
+
 def test_other_engines_of_delta_read_the_tables(history: DeltaHistory, tmp_path: Path) -> None:
     history.append(0, Numbered()(samples_frame([(2, NOON, 1.0), (1, NOON, 2.0)]), logs_frame(["a"])))
     history.flush()
