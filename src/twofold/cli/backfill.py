@@ -63,7 +63,7 @@ def send(api: Api, capture: Path, *, ends_now: bool) -> int:
 def _client(api: Api) -> httpx.AsyncClient:
     import httpx
 
-    headers = {"authorization": f"Bearer {api.token}", "x-twofold-lane": "backfill"}
+    headers = {"x-twofold-lane": "backfill"} | ({"authorization": f"Bearer {api.token}"} if api.token else {})
     return httpx.AsyncClient(base_url=api.url, headers=headers, timeout=60.0, trust_env=False)
 
 
