@@ -36,7 +36,7 @@ class RecorderConfig:
     """
 
     flush_s: float = 30.0
-    flush_rows: int = 3_000_000
+    flush_rows: int = 2_000_000
     text_rows: int = 6
     frames: int = 64
     retry_s: float = 1.0
