@@ -80,26 +80,38 @@ class Outcome:
 
 
 def run(path: Path) -> Outcome:
-    """Every evaluation of a file against an engine of its own."""
+    """Every evaluation of a file against an engine of its own; what cannot be read counts as failed."""
     outcome, memory, engine = Outcome(), Memory(), Engine()
     histograms: set[str] = set()
     for block in _blocks(path.read_text()):
-        line, words = block[0][0], block[0][1].split()
-        if words[0] == "clear":
-            memory, histograms = Memory(), set()
-        elif words[0].startswith("load"):
-            _load(memory, histograms, _duration_ms(words[1]), [text for _, text in block[1:]])
-        elif words[0].startswith("eval"):
-            case = _case(block)
-            if case.histograms or any(re.search(rf"\b{re.escape(name)}\b", case.query) for name in histograms):
-                outcome.skipped += 1
-            elif wrong := check(engine, memory, case):
-                outcome.failed.append(f"{path.name}:{line} {case.query}: {wrong}")
+        line, text = block[0]
+        try:
+            if text == "clear":
+                memory, histograms = Memory(), set()
+            elif text.startswith("load"):
+                _load_block(memory, histograms, block)
             else:
-                outcome.passed += 1
-        else:
-            outcome.failed.append(f"{path.name}:{line} unknown command {words[0]}")
+                _evaluate(outcome, engine, memory, histograms, _case(block))
+        except (AssertionError, ValueError) as error:
+            outcome.failed.append(f"{path.name}:{line} {text}: {error}")
     return outcome
+
+
+def _load_block(memory: Memory, histograms: set[str], block: Sequence[tuple[int, str]]) -> None:
+    command, gap = block[0][1].split()[:2]
+    _load(memory, histograms, _duration_ms(gap), [text for _, text in block[1:]])
+    if command == "load_with_nhcb":  # and the same as native histograms
+        names = {dict(labels).get(NAME, "") for labels in memory.held}
+        histograms |= {name.removesuffix("_bucket") for name in names if name.endswith("_bucket")}
+
+
+def _evaluate(outcome: Outcome, engine: Engine, memory: Memory, histograms: set[str], case: Case) -> None:
+    if case.histograms or any(re.search(rf"\b{re.escape(name)}\b", case.query) for name in histograms):
+        outcome.skipped += 1
+    elif wrong := check(engine, memory, case):
+        outcome.failed.append(f"line {case.line} {case.query}: {wrong}")
+    else:
+        outcome.passed += 1
 
 
 def cases(path: Path) -> list[Case]:
