@@ -144,7 +144,8 @@ def table_of(found: dict[str, Any]) -> str:
         rate = f"{row['lines_per_s']:12,.0f}" if "lines_per_s" in row else ""
         lines.append(f"{name:16s}" + "".join(f"{row[key]:7.3f}" for key in KEYS) + rate)
     shown = ("warm_lines_per_s", "vs_drain3", "vs_drain3_masks", "vs_tipping", "stream_ga", "novelty_recall",
-             "false_per_100k", "memory_mb", "memory_lines", "search_recall_at_5", "search_fresh_recall_at_5")  # fmt: skip
+             "false_per_100k", "memory_mb", "memory_lines", "search_recall_at_5",
+             "search_fresh_recall_at_5")  # fmt: skip
     lines += [f"{key:20s}{found[key]:14,.3f}" for key in shown if key in found]
     samples = {name: row["sample_lines"] for name, row in found.get("peers", {}).items()}
     lines.append(

@@ -63,6 +63,7 @@ _BINARY, _OBJECT, _MORE, _PLACE = 77, 78, 79, 256
 _BINARY_SHARE: Final = 10
 _UTF8_NEXT, _UTF8_FIRST, _UTF8_MASK = 0x80, 0xC0, 0xC0
 _LONGEST_ALWAYS: Final = 9
+_LONGEST_UNIT: Final = 4
 
 
 class Scratch(NamedTuple):
@@ -86,11 +87,13 @@ class Lexicon(NamedTuple):
     Attributes:
         kinds: Kind of each byte.
         always: Hash table of words that are values wherever they stand, such as `true`.
+        units: Hash table of units, values right behind a number.
         spoken: Hash table of keys whose value is a message, such as `msg`.
     """
 
     kinds: Int32s
     always: Int64s
+    units: Int64s
     spoken: Int64s
 
 
@@ -241,8 +244,25 @@ def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> i
         value = lexicon.spoken[slot_of(lexicon.spoken, state[KEY])] == 0
     if not value and at - first <= _LONGEST_ALWAYS:
         value = lexicon.always[slot_of(lexicon.always, found)] != 0
+    is_key = at < stop and data[at] == EQUALS
+    if not value and not is_key and _is_unit(found, at - first, lexicon, room):
+        value = True
+        state[GAP] = FAR  # a unit keeps a place of its own behind its number
     _take(room, WILD if value else found, first, at)
     return at
+
+
+@lean_part
+def _is_unit(found: int, size: int, lexicon: Lexicon, room: Scratch) -> bool:  # pragma: no cover - compiled
+    """Whether a word is the unit of the number before it: `5 KB` one day is `4 MB` another."""
+    words = room.state[WORDS]
+    return (
+        size <= _LONGEST_UNIT
+        and words > 0
+        and room.symbol[words - 1] == WILD
+        and room.state[GAP] == BREAK
+        and lexicon.units[slot_of(lexicon.units, found)] != 0
+    )
 
 
 @lean_part

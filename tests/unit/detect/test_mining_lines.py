@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, Masks
+from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS, Masks
 from twofold.aiops.detect.mining.miner import Miner, MinerConfig
 from twofold.errors import ConfigError
 from twofold.stats.lines import CHAIN, MOST_WORDS, WILD, Lexicon, scratch
 from twofold.stats.shapes import dissect, table
 from twofold.stats.words import byte_kinds
 
-LEXICON = Lexicon(byte_kinds(), table(ALWAYS), table(SPOKEN))
+LEXICON = Lexicon(byte_kinds(), table(ALWAYS), table(UNITS), table(SPOKEN))
 
 
 def words(line: str | bytes) -> list[str]:
@@ -42,7 +42,8 @@ def text(*lines: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("took 5 ms", ["took", "*", "ms"]),
+        ("took 5 ms", ["took", "*", "*"]),
+        ("5 KB sent in ms", ["*", "*", "sent", "in", "ms"]),
         ("at 10.2.3.4:8080 now", ["at", "*", "now"]),
         ("at fe80::1:2 now", ["at", "*", "now"]),
         ("mac AA:BB:CC:DD:EE:FF up", ["mac", "*", "up"]),
@@ -138,6 +139,11 @@ def test_of_a_line_of_a_megabyte_the_beginning_counts() -> None:
     assert first == second
     assert len(words(line)) == MOST_WORDS
     assert len(miner.template(first).text()) < 20_000
+
+
+def test_sizes_in_other_units_are_one_template_and_a_unit_that_stays_is_shown() -> None:
+    mixed_units = [f"stored {i}.{i} {unit} (free {i} MB) on node" for i in range(9) for unit in ("B", "KB", "MB")]
+    assert set(text(*mixed_units)) == {"stored <*> (free <*> MB) on node"}
 
 
 def test_binary_rubbish_is_one_template() -> None:

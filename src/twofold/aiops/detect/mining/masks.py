@@ -9,7 +9,8 @@ is a value when it
 - is a path: begins with `/` or a backslash, or has two of them;
 - holds `@`: an address or an object with its id;
 - is eight or more hexadecimal letters;
-- is one of `ALWAYS`: truth values, nulls, names of months and days.
+- is one of `ALWAYS`: truth values, nulls, names of months and days;
+- is one of `UNITS` and follows a value: sizes and times are written in the unit that fits.
 
 Values in a row, with nothing but a comma, a colon or a space between them, are one value. In a JSON object keys
 stay and values go. ANSI codes are no text.
@@ -27,6 +28,10 @@ ALWAYS: Final = (
     *("true", "false", "True", "False", "TRUE", "FALSE", "null", "NULL", "None", "nil", "NaN"),
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     *("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+)
+UNITS: Final = (
+    *("B", "KB", "kB", "MB", "GB", "TB", "PB", "KiB", "MiB", "GiB", "TiB"),
+    *("ns", "us", "ms", "s", "sec", "secs", "min", "mins", "h", "hr", "hrs", "d"),
 )
 SPOKEN: Final = ("msg", "message", "event", "log", "Message", "MESSAGE")
 """Keys of JSON and logfmt whose value is a message: its words are mined."""

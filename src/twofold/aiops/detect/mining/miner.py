@@ -12,7 +12,7 @@ import numpy as np
 
 from twofold.aiops.detect.mining.book import Book
 from twofold.aiops.detect.mining.features import Group
-from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, Masks
+from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS, Masks
 from twofold.aiops.detect.mining.merge import Judge, fitted
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Template
@@ -87,7 +87,7 @@ class Miner:
         self.book = Book(self.shapes, most=self.config.most_templates, samples=self.config.samples)
         self.fresh: list[Fresh] = []
         self._judge = judge or fitted()
-        self._lexicon = Lexicon(byte_kinds(), table(ALWAYS), table(SPOKEN))
+        self._lexicon = Lexicon(byte_kinds(), table(ALWAYS), table(UNITS), table(SPOKEN))
         self._room = scratch()
         self._samples = np.zeros(SAMPLES, np.int64)
         self._progress = np.zeros(2, np.int64)
