@@ -161,6 +161,19 @@ def test_values_are_converted_to_base_units_by_unit_and_by_name() -> None:
     assert "rpc_latency_seconds_bucket job=a le=0.25" in points(bench)
 
 
+def test_the_short_way_converts_too() -> None:
+    bench = bench_of(walker=True, units=True)
+    known = bench.ingest._write.known
+    known.compile()
+    wait, plain = {"__name__": "wait_milliseconds", "job": "a"}, {"__name__": "plain", "job": "a"}
+    for value in (250.0, 500.0):
+        write(bench, (wait, [(MS, value)]), (plain, [(MS, value)]))
+    walked = known.walk(write_request((wait, [(MS, 1.0)]), (plain, [(MS, 1.0)])).SerializeToString())
+    assert walked is not None
+    assert known.rows(walked, "main") is not None, "the second request took the short way"
+    assert points(bench) == {"wait_seconds job=a": [0.25, 0.5], "plain job=a": [250.0, 500.0]}
+
+
 def test_without_the_setting_units_stay() -> None:
     bench = bench_of()
     write(bench, ({"__name__": "wait_milliseconds", "job": "a"}, [(MS, 250.0)]))
