@@ -23,6 +23,7 @@ from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
 from twofold.records.slo import Slo
 from twofold.store.retention import RetentionConfig
+from twofold.store.s3 import S3Config
 
 PREFIX: Final = "TWOFOLD_"
 _RESERVED: Final = frozenset({"TWOFOLD_DATA", "TWOFOLD_URL", "TWOFOLD_TOKEN", "TWOFOLD_CI", "TWOFOLD_FAILPOINT"})
@@ -107,6 +108,7 @@ class Config:
         partitions: Partitions of the journal, each with a thread of stages.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
         retention: How long telemetry is kept.
+        storage: Where history and blobs stand; in `home` by default.
         capture: File that every accepted request is also written to.
         source: The file that this was read from, for the worker process.
     """
@@ -124,6 +126,7 @@ class Config:
     partitions: int = 1
     lateness_s: float = 6.0
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    storage: S3Config = field(default_factory=S3Config)
     capture: Path | None = None
     source: Path | None = None
 

@@ -63,7 +63,7 @@ def jump(root: Path, jump_s: int, start_s: int, seed: int) -> None:
         for pipeline in home.runner._pipelines.values():
             assert pipeline.watermark_ns <= now, "event time ran ahead: all that comes now would be late"
             assert pipeline.watermark_ns >= now - 30 * SECOND
-        assert expire(home.history, RetentionConfig(logs_days=1), now_ns=now + jump_s * SECOND)["logs"] == 0  # type: ignore[index]  # a StrEnum is its text
+        assert expire(home.history, RetentionConfig(logs_days=2), now_ns=now + jump_s * SECOND)["logs"] == 0  # type: ignore[index]  # a StrEnum is its text
         lines = Counter(home.history.query("SELECT body FROM logs", tenant="main")["body"].to_pylist())
         assert lines == Counter(f"line-{second}" for second in range(60))
         assert counts.total(Item.LOGS).stored == 60

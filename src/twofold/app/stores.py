@@ -12,8 +12,9 @@ from twofold.errors import Conflict
 from twofold.flow.recorder import recall_series
 from twofold.store.blobs import Blobs
 from twofold.store.blobs.files import FileBlobs
+from twofold.store.blobs.s3 import S3Blobs
 from twofold.store.catalog.files import FileCatalog
-from twofold.store.history.delta import DeltaHistory
+from twofold.store.history.delta import DeltaHistory, HistoryConfig
 from twofold.store.journal.segments import SegmentJournal
 from twofold.store.ledger import Ledger
 from twofold.store.ledger.sql import open_ledger
@@ -50,10 +51,20 @@ def open_stores(config: Config) -> Stores:
         home=home,
         journal=journal,
         catalog=catalog,
-        history=DeltaHistory(home / "history"),
+        history=open_history(config),
         ledger=open_ledger(home / "ledger.sqlite"),
-        blobs=FileBlobs(home / "blobs"),
+        blobs=open_blobs(config),
     )
+
+
+def open_history(config: Config) -> DeltaHistory:
+    """The history in the data folder, or in S3-compatible storage with what was read of it in the data folder."""
+    return DeltaHistory(config.home / "history", config=HistoryConfig(s3=config.storage))
+
+
+def open_blobs(config: Config) -> Blobs:
+    """The blobs, beside the history."""
+    return S3Blobs(config.storage) if config.storage.url else FileBlobs(config.home / "blobs")
 
 
 def lock(home: Path) -> IO[str]:

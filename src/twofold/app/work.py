@@ -19,6 +19,7 @@ from twofold.aiops.respond.execute import Executor
 from twofold.aiops.respond.notices import Notices
 from twofold.app.logs import quiet_libraries
 from twofold.app.remedies import remedies
+from twofold.app.stores import open_blobs, open_history
 from twofold.config import Config, failpoint
 from twofold.errors import NotFound, TwofoldError
 from twofold.flow.outgoing import Outgoing
@@ -37,10 +38,8 @@ from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
 from twofold.records.model import Run, RunState
 from twofold.records.runbook import Execution, ExecutionState, StepState
-from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
-from twofold.store.history.delta import DeltaHistory
 from twofold.store.ledger import Change, Ledger
 from twofold.store.ledger.audit import append_audit
 from twofold.store.ledger.sql import open_ledger
@@ -60,8 +59,8 @@ class Worker:
     def __init__(self, config: Config) -> None:
         home = config.home
         self.ledger = open_ledger(home / "ledger.sqlite")
-        self.blobs = FileBlobs(home / "blobs")
-        self.history = DeltaHistory(home / "history")
+        self.blobs = open_blobs(config)
+        self.history = open_history(config)
         self.retention = config.retention
         runbooks, actions = remedies(config, self.ledger)
         self.workflows = DbosWorkflows(

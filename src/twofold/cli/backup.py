@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.output import Exit, Format, Output, show, table
+from twofold.errors import Unsupported
 
 if TYPE_CHECKING:
     from twofold.store.backup import Progress
@@ -29,6 +30,11 @@ def backup(
     from twofold.store.backup.snapshot import back_up
 
     settings = load(config, {"home": home})
+    if settings.storage.url:
+        raise Unsupported(
+            f"history and blobs stand at {settings.storage.url}, and a backup without them would not fit to them: "
+            "keep versions of the bucket and stop Twofold to copy its folder"
+        )
     with _bar("backup", output) as progress:
         manifest = back_up(settings.home, target, progress=progress)
     _tell(manifest, target, "backed up to", output)

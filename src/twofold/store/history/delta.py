@@ -23,10 +23,12 @@ from twofold.store.history.fileset import FileSet
 from twofold.store.history.hot import Hot, Piece, rows_of
 from twofold.store.history.layout import HOUR_NS, LAYOUTS
 from twofold.store.history.pins import Pins, parse
+from twofold.store.history.place import S3Place
 from twofold.store.history.reader import STEPS, SampleReader, by_step
 from twofold.store.history.sorting import arrange
 from twofold.store.history.sql import SqlLimits, View, run
 from twofold.store.journal.codec import decode_payload
+from twofold.store.s3 import S3Config
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class HistoryConfig:
         sql: Bounds of `query`.
         pinned_sql: Bounds of `pinned`, which feeds training.
         compact: How small files become large ones.
+        s3: Where the tables stand; in the folder by default.
+        cache_bytes: Most bytes of files of S3 that are kept here.
     """
 
     window_hours: int = 6
@@ -62,6 +66,8 @@ class HistoryConfig:
     sql: SqlLimits = field(default_factory=SqlLimits)
     pinned_sql: SqlLimits = field(default_factory=lambda: SqlLimits(seconds=300.0, rows=20_000_000, memory_mb=2048))
     compact: CompactConfig = field(default_factory=CompactConfig)
+    s3: S3Config = field(default_factory=S3Config)
+    cache_bytes: int = 20 << 30
 
 
 class DeltaHistory:
@@ -86,7 +92,7 @@ class DeltaHistory:
         with translated(f"open the history in {root}"):
             make_folder(root)
         self._pins = Pins(root / "pins")
-        self._tables = {table: DeltaFiles(root / table.value, LAYOUTS[table]) for table in Table}
+        self._tables = {table: self._open(root / table.value, table) for table in Table}
         self._hot = {table: Hot(LAYOUTS[table]) for table in Table}
         self._reader = SampleReader(self._config.threads)
         self._compactor = Compactor(
@@ -100,6 +106,12 @@ class DeltaHistory:
         self._derived_written: dict[_DerivedKey, int] = {}
         self._failure: Exception | None = None
         self.counts: Counter[str] = Counter()
+
+    def _open(self, folder: Path, table: Table) -> DeltaFiles:
+        place = None
+        if self._config.s3.url:
+            place = S3Place(self._config.s3, table.value, folder, cache_bytes=self._config.cache_bytes // len(Table))
+        return DeltaFiles(folder, LAYOUTS[table], place)
 
     # Writing
 

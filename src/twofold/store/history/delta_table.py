@@ -1,4 +1,4 @@
-"""One Delta table on this machine: files are synced before the log names them, the log before a caller goes on.
+"""One Delta table: files are durable before the log names them, the log before a caller goes on.
 
 delta-rs writes the log; the Parquet files are ours, because it does not sync what it writes.
 """
@@ -19,7 +19,7 @@ import deltalake
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import (
     AddAction,
     CommitProperties,
@@ -29,11 +29,11 @@ from deltalake.transaction import (
 )
 
 from twofold.errors import Conflict, Corrupt, Unavailable
-from twofold.store.disk import make_folder, sync_file, sync_folder, translated
+from twofold.store.disk import translated
 from twofold.store.failpoints import reach
 from twofold.store.history.fileset import FileSet, file_path, file_set, sequence_of
 from twofold.store.history.layout import ROW_GROUP, Layout
-from twofold.store.history.mirror import Mirror
+from twofold.store.history.place import FolderPlace, Place
 from twofold.store.history.soundness import Soundness, crc_of
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,6 @@ _SETTINGS: Final = {
 }
 _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _CHECKPOINT_EVERY: Final = 100
-_NEWEST: Final = 10  # log entries that a crash can have left unsynced, with room
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +58,24 @@ class DeltaFiles:
     """Reads and commits the files of one table. Thread-safe; another process may compact the same table.
 
     Args:
-        folder: The table's folder; made when absent.
+        folder: The table's folder on this machine; made when absent.
+        place: Where its log and files stand; in the folder by default.
 
     Raises:
         Corrupt: The table's log cannot be read even after what a power cut tears was set aside.
     """
 
-    def __init__(self, folder: Path, layout: Layout) -> None:
-        self._folder = folder
-        self._log = folder / "_delta_log"
+    def __init__(self, folder: Path, layout: Layout, place: Place | None = None) -> None:
+        self._place = place or FolderPlace(folder)
+        self._folder = self._place.uri
         self._layout = layout
         self._lock = threading.RLock()
-        self._mirror = Mirror(self._log, folder.parent / "mirror" / folder.name)
-        self.soundness = Soundness(folder, folder.parent / "quarantine" / folder.name)
+        self.soundness = Soundness(self._place, folder.parent / "quarantine" / folder.name)
         with translated(f"open the table in {folder}"):
-            make_folder(self._log)
-            self._mirror.mend()
-            (self._log / "_last_checkpoint").unlink(missing_ok=True)  # a hint without a checksum; listing says the same
+            self._place.prepare()
             self._table = self._open()
-            self._sync_newest()
-            self._mirror.complete([*self._log.glob("[0-9]*.json"), *self._log.glob("*.checkpoint*.parquet")])
+            self._place.settle(self._table.version())
+            self._place.copy(self._table.version())
         self._files = self._load()
 
     @property
@@ -89,9 +86,12 @@ class DeltaFiles:
     def files(self) -> FileSet:
         """The newest version's files."""
         with self._lock:
-            if self._entry(self._files.version + 1).exists():
-                self._reload()
-            return self._files
+            return self._newest()
+
+    def _newest(self, *, surely: bool = False) -> FileSet:
+        if self._place.newer(self._files.version, surely=surely):
+            self._reload()
+        return self._files
 
     def whole(self, files: FileSet) -> FileSet:
         """Files without those whose bytes are not what was written. Raises `Unavailable`."""
@@ -110,22 +110,20 @@ class DeltaFiles:
         `sequence` is its place in the order of writing, 0 for the newest; `change` is False when the rows
         stood in the table before (compaction).
         """
-        mark = secrets.token_hex(4)
-        written = self._folder / file_path(hour, sequence or self.next_sequence(), mark)
-        with translated(f"write {rows.num_rows} rows to {written.name}"):
-            make_folder(written.parent)
+        staged = file_path(hour, sequence or self.next_sequence(), secrets.token_hex(4))
+        with translated(f"write {rows.num_rows} rows to {staged}"):
+            written = self._place.stage(staged)
             try:
                 pq.write_table(rows, written, row_group_size=ROW_GROUP, **self._layout.options(lasting=not change))
                 target = written.with_stem(f"{written.stem}-{crc_of(written):08x}")
+                path = f"{hour}/{target.name}"
                 written.rename(target)
-                sync_file(target)
-                sync_folder(target.parent)
+                self._place.keep(path)
             except BaseException:
                 for left in written.parent.glob(f"{written.stem}*"):
                     left.unlink(missing_ok=True)
                 raise
             size = target.stat().st_size
-        path = target.relative_to(self._folder).as_posix()
         self.soundness.trust(path)
         action = AddAction(
             path=path,
@@ -139,8 +137,7 @@ class DeltaFiles:
 
     def discard(self, files: Sequence[NewFile]) -> None:
         """Remove files that were not committed."""
-        for each in files:
-            (self._folder / each.action.path).unlink(missing_ok=True)
+        self._place.delete([each.action.path for each in files])
 
     def next_sequence(self) -> int:
         """A place behind every file there is."""
@@ -176,7 +173,7 @@ class DeltaFiles:
             app_transactions=[Transaction(name, number) for name, number in (transactions or {}).items()]
         )
         with self._lock:
-            self.files()
+            self._newest(surely=True)
             for name, number in (transactions or {}).items():
                 if self.transaction(name) >= number:
                     raise Conflict(f"{name} of {self._folder} stands at {self.transaction(name)} already, not {number}")
@@ -197,7 +194,7 @@ class DeltaFiles:
             reach("history.commit")
             self._reload()
             try:
-                self._sync_newest()
+                self._place.settle(self._files.version)
             except OSError as error:
                 raise Unavailable(f"cannot sync the log of {self._folder}: {error}", committed=True) from error
             self._copy_newest()
@@ -206,7 +203,7 @@ class DeltaFiles:
 
     def path(self, relative: str) -> str:
         """Where a file stands."""
-        return str(self._folder / relative)
+        return str(self._place.local(relative))
 
     def unneeded(self, kept_hours: int) -> list[str]:
         """Files that no version of the last hours names."""
@@ -220,8 +217,7 @@ class DeltaFiles:
     def remove(self, paths: Sequence[str]) -> None:
         """Delete files."""
         with translated(f"delete files of {self._folder}"):
-            for path in paths:
-                (self._folder / path).unlink(missing_ok=True)
+            self._place.delete(paths)
 
     def tidy(self) -> None:
         """Fold the log into a checkpoint and drop entries past their time."""
@@ -229,48 +225,34 @@ class DeltaFiles:
             self.files()
             self._checkpoint_when_possible()
             self._table.cleanup_metadata()
-            self._mirror.prune()
+            self._place.prune()
 
     def _open(self) -> deltalake.DeltaTable:
-        self._set_torn_aside()
+        options = dict(self._place.options) if self._place.options else None
         try:
-            if not deltalake.DeltaTable.is_deltatable(str(self._folder)):
-                self._create()
-            return deltalake.DeltaTable(str(self._folder))
+            try:
+                return deltalake.DeltaTable(self._folder, storage_options=options)
+            except TableNotFoundError:
+                self._create(options)
+            return deltalake.DeltaTable(self._folder, storage_options=options)
         except DeltaError as error:
             raise Corrupt(
                 f"the log of the table in {self._folder} is unreadable: {error}; restore it from a backup",
-                folder=str(self._folder),
+                folder=self._folder,
             ) from error
 
-    def _create(self) -> None:
+    def _create(self, options: dict[str, str] | None) -> None:
         try:
             deltalake.DeltaTable.create(
-                str(self._folder),
+                self._folder,
                 self._layout.declared(),
                 mode="ignore",
                 partition_by=["tenant", "hour"],
                 configuration=_SETTINGS,
+                storage_options=options,
             )
-        except DeltaError:
-            if not deltalake.DeltaTable.is_deltatable(str(self._folder)):
-                raise
-            log.info("another process made the table in %s first", self._folder)
-
-    def _set_torn_aside(self) -> None:
-        """The newest entries may be torn by a power cut: nobody was told that they are durable, so they go."""
-        for entry in sorted(self._log.glob("[0-9]*.json"), reverse=True):
-            if _whole_entry(entry):
-                break
-            log.warning("%s is torn and set aside; the journal still holds its rows", entry.name)
-            entry.replace(entry.with_suffix(".torn"))
-        for checkpoint in self._log.glob("*.checkpoint.parquet"):
-            try:
-                pq.read_metadata(checkpoint)
-            except (pa.ArrowException, OSError):
-                log.warning("%s is torn and set aside; the log holds the same", checkpoint.name)
-                checkpoint.replace(checkpoint.with_suffix(".torn"))
-                (self._log / "_last_checkpoint").unlink(missing_ok=True)
+        except DeltaError as error:
+            log.info("another process made the table in %s first: %s", self._folder, error)
 
     def _checkpoint_when_possible(self) -> None:
         try:
@@ -280,30 +262,13 @@ class DeltaFiles:
 
     def _checkpoint(self) -> None:
         self._table.create_checkpoint()
-        for written in self._log.glob(f"{self._files.version:020d}.checkpoint*.parquet"):
-            sync_file(written)
-            self._mirror.add(written)
-        sync_file(self._log / "_last_checkpoint")
-        sync_folder(self._log)
-
-    def _sync_newest(self) -> None:
-        for entry in self._newest():
-            sync_file(entry)
-        sync_folder(self._log)
+        self._place.fold(self._files.version)
 
     def _copy_newest(self) -> None:
         try:
-            self._mirror.complete(self._newest())
+            self._place.copy(self._files.version)
         except OSError:  # the next commit or start tries again; until then there is one copy
             log.exception("the log of %s could not be copied", self._folder)
-
-    def _newest(self) -> list[Path]:
-        version = self._table.version()
-        entries = (self._entry(number) for number in range(max(0, version - _NEWEST), version + 1))
-        return [entry for entry in entries if entry.exists()]
-
-    def _entry(self, version: int) -> Path:
-        return self._log / f"{version:020d}.json"
 
     def _reload(self) -> None:
         try:
@@ -314,14 +279,6 @@ class DeltaFiles:
 
     def _load(self) -> FileSet:
         return file_set(self._table.version(), pa.table(self._table.get_add_actions(flatten=True)), self._layout)
-
-
-def _whole_entry(entry: Path) -> bool:
-    data = entry.read_bytes()
-    try:
-        return bool(data) and all(isinstance(json.loads(line), dict) for line in data.splitlines())
-    except ValueError:
-        return False
 
 
 def _statistics(rows: pa.Table, layout: Layout) -> str:

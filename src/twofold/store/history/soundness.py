@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from twofold.store.disk import make_folder, translate
+from twofold.store.history.place import Place
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,12 @@ class Soundness:
     """Which files of one table can be trusted. Thread-safe.
 
     Args:
-        folder: Of the table.
+        place: Of the table.
         quarantine: Where damaged files are kept beside.
     """
 
-    def __init__(self, folder: Path, quarantine: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Place, quarantine: Path) -> None:
+        self._place = place
         self._quarantine = quarantine
         self._lock = threading.Lock()
         self._sound: dict[str, float] = {}
@@ -76,13 +77,7 @@ class Soundness:
             checked = self._sound.get(path)
         if checked is not None and time.monotonic() - checked < AGAIN_S:
             return True
-        expected = crc_in(path)
-        try:
-            whole = expected is None or crc_of(self._folder / path) == expected
-        except FileNotFoundError:
-            whole = False
-        except OSError as error:
-            raise translate(error, f"read {path}") from error
+        whole = self._matches(path) or (self._place.again(path) and self._matches(path))
         with self._lock:
             if whole:
                 self._sound[path] = time.monotonic()
@@ -91,12 +86,22 @@ class Soundness:
             self.damaged.add(path)
             self._sound.pop(path, None)
         if new:
-            log.error("%s is damaged or gone: its rows are left out, all else can be read", self._folder / path)
+            log.error("%s is damaged or gone: its rows are left out, all else can be read", path)
             self._keep(path)
         return False
+
+    def _matches(self, path: str) -> bool:
+        expected = crc_in(path)
+        try:
+            file = self._place.local(path)
+            return file.exists() if expected is None else crc_of(file) == expected
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise translate(error, f"read {path}") from error
 
     def _keep(self, path: str) -> None:
         """A second name for the bytes, so that they outlive their place in the table."""
         with suppress(OSError):  # a copy for people; without one the answer is the same
             make_folder(self._quarantine)
-            os.link(self._folder / path, self._quarantine / path.replace("/", "-"))
+            os.link(self._place.local(path), self._quarantine / path.replace("/", "-"))

@@ -183,7 +183,7 @@ def test_after_a_log_entry_that_could_not_be_synced_nothing_more_is_written(
         real(path)
 
     with monkeypatch.context() as broken:
-        broken.setattr(delta_table, "sync_file", fail)
+        broken.setattr("twofold.store.history.place.sync_file", fail)
         with pytest.raises(Unavailable, match="sync"):
             history.flush()
     with pytest.raises(Unavailable, match="sync"):
