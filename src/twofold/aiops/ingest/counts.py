@@ -119,6 +119,11 @@ class Counts:
         self._in_flight = prom.Gauge(
             "twofold_ingest_in_flight_bytes", "Bytes being read, decoded or written", registry=self.registry
         )
+        self._cold = prom.Gauge(
+            "twofold_ingest_cold_kernels",
+            "Compiled decoders that are not ready; until then their requests are decoded without",
+            registry=self.registry,
+        )
 
     def add(self, outcome: Outcome) -> None:
         """Count the items of one request."""
@@ -173,6 +178,10 @@ class Counts:
     def in_flight(self, size_bytes: int) -> None:
         """Note the bytes in flight."""
         self._in_flight.set(size_bytes)
+
+    def cold(self, decoders: int) -> None:
+        """Note how many compiled decoders are not ready."""
+        self._cold.set(decoders)
 
     def total(self, item: Item) -> Outcome:
         """A copy of the totals of one kind of item."""

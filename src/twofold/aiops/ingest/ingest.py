@@ -125,9 +125,8 @@ class Ingest:
     async def start(self) -> None:
         """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
         if self._config.walker:
-            compile_in_background(
-                self._metrics.known, self._write.known, self._write.version2.known, self._logs.short, self._traces.short
-            )
+            ways = (self._metrics.known, self._write.known, self._write.version2.known)
+            compile_in_background(*ways, self._logs.short, self._traces.short, note=self._counts.cold)
         if self.grpc is not None:
             await self.grpc.start()
         await self.sockets.start()

@@ -194,13 +194,15 @@ class Compiles(Protocol):
         ...
 
 
-def compile_in_background(*ways: Compiles) -> threading.Thread:
-    """Compile all of them in one thread, which does not keep the process alive."""
+def compile_in_background(*ways: Compiles, note: Callable[[int], None] = lambda _: None) -> threading.Thread:
+    """Compile all of them in one thread, which does not keep the process alive; `note` hears how many are left."""
+    note(len(ways))
 
     def run() -> None:
         try:
-            for each in ways:
+            for left, each in zip(reversed(range(len(ways))), ways, strict=True):
                 each.compile()
+                note(left)
         except Exception:
             log.exception("kernels do not compile; requests are decoded without them")
 
