@@ -142,6 +142,19 @@ def test_every_condition_of_a_search_must_match(reopen: Open) -> None:
     assert len(found(limit=3)) == 3
 
 
+def test_metrics_and_the_labels_of_each_are_told_without_the_rest(reopen: Open) -> None:
+    opened = reopen()
+    for metric, host in (("up", "a"), ("down", "a"), ("up", "b")):
+        opened.register(metric, {"host": host}, entity=CART, tenant="main")
+    assert list(opened.metrics(tenant="main")) == ["up", "down"]
+    assert [dict(labels) for _, labels in opened.labels("up", tenant="main")] == [{"host": "a"}, {"host": "b"}]
+    assert [sid for sid, _ in opened.labels("up", tenant="main")] == [
+        each.sid for each in opened.find(tenant="main", metric="up")
+    ]
+    assert not opened.metrics(tenant="acme")
+    assert not opened.labels("up", tenant="acme")
+
+
 def test_threads_that_register_the_same_series_get_one_sid_and_one_of_them_is_told_it_is_new(reopen: Open) -> None:
     catalog = reopen()
     answers: list[list[tuple[int, bool]]] = [[] for _ in range(6)]

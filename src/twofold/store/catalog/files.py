@@ -164,6 +164,15 @@ class FileCatalog:
         with self._lock:
             return known.metrics() if known else []
 
+    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
+        """See `Catalog.labels`."""
+        known = self._tenants.get(tenant)
+        if known is None:
+            return []
+        with self._lock:
+            found = [(sid, known.packed[sid]) for sid in known.candidates("", metric)]
+        return [(sid, orjson.loads(packed.partition(_BREAK)[0])[1]) for sid, packed in found]
+
     def count(self, *, tenant: str) -> int:
         """See `Catalog.count`."""
         known = self._tenants.get(tenant)

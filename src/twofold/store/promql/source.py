@@ -90,8 +90,11 @@ class HistorySource:
 
     def _all(self, metric: str) -> list[tuple[int, dict[str, str]]]:
         """All series of a metric, as they are shown."""
-        series = self._catalog.find(tenant=self._tenant, metric=metric, limit=2**31)
-        return [(each.sid, _labels(each)) for each in series]
+        name = bare_name(metric)
+        return [
+            (sid, {**{bare_label(key): value for key, value in labels.items()}, NAME: name})
+            for sid, labels in self._catalog.labels(metric, tenant=self._tenant)
+        ]
 
     def _infinite(self, metric: str, buckets: Sequence[tuple[int, dict[str, str]]]) -> list[tuple[int, dict[str, str]]]:
         """The bucket `+Inf` of histograms that were received without: what their `_count` says."""
@@ -191,7 +194,3 @@ def _shown(matcher: Matcher) -> str:
     """What the matcher compares with: a name that is asked for in its stored form means its shown one."""
     exact = matcher.name == NAME and matcher.op in {Op.EQUAL, Op.UNEQUAL}
     return bare_name(matcher.value) if exact and matcher.value else matcher.value
-
-
-def _labels(series: Series) -> dict[str, str]:
-    return {bare_label(name): value for name, value in series.labels.items()} | {NAME: bare_name(series.metric)}

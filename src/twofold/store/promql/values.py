@@ -172,6 +172,8 @@ def only(labels: Labels, names: Iterable[str]) -> Labels:
 
 def unnamed(labels: Labels) -> Labels:
     """Labels without the metric's name, which is where a computed value is no longer the metric's."""
+    if labels and labels[0][0] == NAME:  # it sorts before all but names of capitals
+        return labels[1:]
     return tuple(pair for pair in labels if pair[0] != NAME)
 
 
