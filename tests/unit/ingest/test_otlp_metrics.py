@@ -19,7 +19,7 @@ from tests.unit.ingest.messages import (
 )
 from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from twofold.aiops.ingest.counts import Item
-from twofold.aiops.ingest.exemplars import Glances
+from twofold.aiops.ingest.exemplars import Exemplars, Glances
 from twofold.aiops.ingest.otlp.response import Status
 from twofold.errors import Overloaded, StorageFull, Unavailable
 from twofold.flow.decode import decode
@@ -317,9 +317,10 @@ def test_exemplars_are_looked_for_in_a_small_share_of_the_time() -> None:
     now, done = [0.0], []
     glances = Glances(0.1, lambda: now[0])
 
-    def work() -> None:
+    def work() -> Exemplars:
         done.append(now[0])
         now[0] += 2.0
+        return Exemplars("main", NOW_NS)
 
     for _ in range(100):
         glances.take(work)

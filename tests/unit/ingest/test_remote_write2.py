@@ -17,6 +17,8 @@ from tests.unit.ingest.messages import snappy, write_request
 from tests.unit.ingest.mutation import mutated, repeatable
 from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from tests.unit.ingest.test_walk import Guarded
+from twofold.aiops.ingest.clean.config import CleanConfig
+from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Item, Outcome
 from twofold.aiops.ingest.exemplars import Exemplars
 from twofold.aiops.ingest.known import ROW_BYTES, Known
@@ -201,6 +203,14 @@ def test_a_young_counter_begins_with_a_zero_where_it_began(bench: Bench, place: 
     assert bench.counts.total(Item.POINTS).rows == 3
 
 
+def test_a_zero_that_lies_too_far_back_does_not_cost_the_sample() -> None:
+    bench = Bench(config=IngestConfig(walker=False, clean=CleanConfig(past_s=60.0)))
+    writer = Writer()
+    writer.series(LABELS, (NOW_MS - 50_000, 5.0), kind=COUNTER, start=NOW_MS - 70_000)
+    assert counted(post(bench, writer)) == [1, 0, 0]
+    assert list(bench.samples().values()) == [[((NOW_MS - 50_000) * 10**6, 5.0)]]
+
+
 def test_an_old_counter_and_a_gauge_get_no_zero(bench: Bench) -> None:
     writer = Writer()
     writer.series(LABELS, (NOW_MS, 5.0), kind=COUNTER, start=NOW_MS - 3_600_000)
@@ -262,7 +272,7 @@ class Way:
     def validated(self, body: bytes) -> tuple[remote_write2.Decoded, tuple[list[Exemplar], Outcome]]:
         exemplars = Exemplars("main", 2 * NOW_NS)
         found = remote_write2.decoded(remote_write2.parse(body), self._index, "main", exemplars)
-        return found, exemplars.finish()
+        return found, (exemplars.finish(), exemplars.outcome)
 
     def short(self, body: bytes) -> Both | None:
         walked = self.known.walk(body)
@@ -271,7 +281,7 @@ class Way:
             return None
         exemplars = Exemplars("main", 2 * NOW_NS)
         remote_write2.pointed(walked, body, exemplars)
-        return rows, exemplars.finish()
+        return rows, (exemplars.finish(), exemplars.outcome)
 
     def learn(self, body: bytes) -> bool:
         walked = self.known.walk(body)

@@ -30,17 +30,20 @@ class Exemplars:
 
     Args:
         latest_ns: Later ones are rejected (`future`).
+
+    Attributes:
+        outcome: What became of them.
     """
 
     def __init__(self, tenant: str, latest_ns: int) -> None:
         self._tenant = tenant
         self._latest_ns = latest_ns
         self._found: list[Exemplar] = []
-        self._outcome = Outcome(Item.EXEMPLARS)
+        self.outcome = Outcome(Item.EXEMPLARS)
 
     def add(self, trace_id: str, entity: str, metric: str, unit: str, value: float, time_ns: int) -> None:
         """Take one. `trace_id` as the sender wrote it, `value` in the unit of the metric."""
-        outcome = self._outcome
+        outcome = self.outcome
         outcome.received += 1
         text = trace_id.lower()
         duration_ns = value * _NS.get(unit, float("nan"))
@@ -68,17 +71,17 @@ class Exemplars:
     def refuse(self, reason: str, count: int = 1) -> None:
         """Count some that cannot be read."""
         if count:
-            self._outcome.received += count
-            self._outcome.rejected[reason] += count
+            self.outcome.received += count
+            self.outcome.rejected[reason] += count
 
-    def finish(self) -> tuple[list[Exemplar], Outcome]:
-        """The slowest of them, and what became of all."""
+    def finish(self) -> list[Exemplar]:
+        """The slowest of them, and no more from here on; then `outcome` tells what became of all."""
         kept = sorted(self._found, key=lambda each: -each.duration_ns)[:LIMIT]
-        outcome = self._outcome
-        outcome.stored = outcome.rows = len(kept)
         if thinned := len(self._found) - len(kept):
-            outcome.dropped["thinned"] += thinned
-        return kept, outcome
+            self.outcome.dropped["thinned"] += thinned
+        self.outcome.stored = self.outcome.rows = len(kept)
+        self._found = kept
+        return kept
 
 
 def _is_trace(text: str) -> bool:
@@ -104,12 +107,13 @@ class Glances:
         self._clock = clock
         self._next = 0.0
 
-    def take(self, work: Callable[[], None]) -> None:
+    def take(self, work: Callable[[], Exemplars | None]) -> Exemplars | None:
         """Do it now, or not at all."""
         begun = self._clock()
         if begun < self._next:
-            return
+            return None
         self._next = begun + 1.0  # nobody else while this one is at it
-        work()
+        found = work()
         ended = self._clock()
         self._next = ended + (ended - begun) / self._share
+        return found

@@ -67,8 +67,14 @@ class Intake:
         """Times after this lie too far in the future."""
         return origin.time_ns + int(self._future_s * SECOND_NS)
 
-    def samples(self, rows: Rows, origin: Origin) -> Outcome:
+    def oldest_ns(self, origin: Origin) -> int:
+        """Samples before this lie too far in the past; 0 where any age is taken."""
+        return origin.time_ns - int(self._past_s * SECOND_NS) if origin.lane is Lane.LIVE else 0
+
+    def samples(self, rows: Rows, origin: Origin, exemplars: Exemplars | None = None) -> Outcome:
         """Screen and store samples, with the definitions of series that the journal does not hold yet.
+
+        Exemplars go into the journal with them, and are counted for themselves.
 
         Raises:
             Transient: Nothing of the call was stored; it is counted as rejected.
@@ -80,7 +86,10 @@ class Intake:
         if outcome.rejected.keys() & CARDINALITY:
             outcome.notes = self.index.notes(origin.tenant)
         definitions = self.index.pending(rows.sid, origin.tenant)  # also of samples that are dropped: else they pend on
-        self._append(sample_frames(kept, definitions, origin, self._partitions), outcome, origin)
+        frames = sample_frames(kept, definitions, origin, self._partitions)
+        if exemplars is not None:
+            frames += exemplar_frames(exemplars.finish(), origin, self._partitions)
+        self._append(frames, outcome, origin, also=exemplars.outcome if exemplars is not None else None)
         self.index.written(definitions, origin.tenant)
         if origin.lane is Lane.LIVE and kept.points:
             newest = int(kept.time_ns.argmax())
@@ -108,12 +117,6 @@ class Intake:
         self._append(event_frames(unique.values(), origin, self._partitions), outcome, origin)
         return outcome
 
-    def exemplars(self, found: Exemplars, origin: Origin) -> Outcome:
-        """Store exemplars. Raises `Transient` as `samples` does."""
-        kept, outcome = found.finish()
-        self._append(exemplar_frames(kept, origin, self._partitions), outcome, origin)
-        return outcome
-
     def tick(self) -> None:
         """A clock frame for every tenant that sent live telemetry since start."""
         for tenant in sorted(self._live):
@@ -130,17 +133,27 @@ class Intake:
                 except TwofoldError as error:  # what was sent is stored; that its clock is wrong stands in the metrics
                     log.warning("the event is lost: %s", error)
 
-    def _append(self, frames: Sequence[Frame], outcome: Outcome, origin: Origin, *, again: bool = False) -> None:
+    def _append(
+        self,
+        frames: Sequence[Frame],
+        outcome: Outcome,
+        origin: Origin,
+        *,
+        again: bool = False,
+        also: Outcome | None = None,
+    ) -> None:
+        outcomes = [outcome] if also is None else [outcome, also]
         if frames:
             try:
                 self._journal.append(frames)
             except TwofoldError as error:
-                if not again:
-                    self.counts.add(outcome.fail(reason_of(error)))
+                for each in () if again else outcomes:
+                    self.counts.add(each.fail(reason_of(error)))
                 raise
             if origin.lane is Lane.LIVE:
                 self._live.add(origin.tenant)
-        self.counts.add(outcome)
+        for each in outcomes:
+            self.counts.add(each)
 
 
 def event_outcome(received: int) -> Outcome:

@@ -25,22 +25,23 @@ class Starts:
         self._known: dict[str, dict[int, int]] = {}
         self._lock = threading.Lock()
 
-    def request(self, tenant: str) -> Beginnings:
-        """The starts of one request."""
-        return Beginnings(self._known.setdefault(tenant, {}), self._lock)
+    def request(self, tenant: str, oldest_ns: int = 0) -> Beginnings:
+        """The starts of one request; before `oldest_ns` no zero is taken."""
+        return Beginnings(self._known.setdefault(tenant, {}), self._lock, oldest_ns)
 
 
 class Beginnings:
     """Starts that one request tells of; `keep` them when its samples are durable."""
 
-    def __init__(self, known: dict[int, int], lock: threading.Lock) -> None:
+    def __init__(self, known: dict[int, int], lock: threading.Lock, oldest_ns: int) -> None:
         self._known = known
         self._lock = lock
+        self._oldest_ns = oldest_ns
         self._new: dict[int, int] = {}
 
     def is_new(self, sid: int, start_ns: int, time_ns: int) -> bool:
         """Whether a zero belongs at `start_ns`, before the sample at `time_ns`."""
-        if not 0 < start_ns < time_ns <= start_ns + YOUNG_NS or sid < 0:
+        if not max(0, self._oldest_ns) < start_ns < time_ns <= start_ns + YOUNG_NS or sid < 0:
             return False
         if self._known.get(sid) == start_ns or self._new.get(sid) == start_ns:
             return False

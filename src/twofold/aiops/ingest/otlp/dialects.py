@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.responses import Response
 
 from twofold.aiops.ingest.buckets import Ladders
-from twofold.aiops.ingest.exemplars import Glances
+from twofold.aiops.ingest.exemplars import Exemplars, Glances
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.logs.severity import completed
@@ -57,20 +57,20 @@ class Metrics(_Otlp):
         self._glances = Glances()
 
     def receive(self, payload: Payload) -> Response:
-        """Store some of the exemplars, then the data points: a request that fails on the way can come again."""
-        self._glances.take(lambda: self._exemplars(payload))
-        begun = self._starts.request(payload.origin.tenant)
-        outcome = self._intake.samples(self._rows(payload, begun), payload.origin)
+        """Store the data points, and some of their exemplars."""
+        origin = payload.origin
+        exemplars = self._glances.take(lambda: self._exemplars(payload))
+        begun = self._starts.request(origin.tenant, self._intake.oldest_ns(origin))
+        outcome = self._intake.samples(self._rows(payload, begun), origin, exemplars)
         begun.keep()
         return success(outcome, payload.media)
 
-    def _exemplars(self, payload: Payload) -> None:
+    def _exemplars(self, payload: Payload) -> Exemplars | None:
         if payload.media != JSON and TRACE_ID not in payload.body:
-            return
+            return None
         origin = payload.origin
         request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
-        found = exemplars_of(request, self._intake.naming, origin.tenant, self._intake.latest_ns(origin))
-        self._intake.exemplars(found, origin)
+        return exemplars_of(request, self._intake.naming, origin.tenant, self._intake.latest_ns(origin))
 
     def _rows(self, payload: Payload, begun: Beginnings) -> Rows:
         tenant = payload.origin.tenant

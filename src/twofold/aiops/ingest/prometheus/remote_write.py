@@ -15,7 +15,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.exemplars import Exemplars, Glances, operation_of
-from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.known import Known
 from twofold.aiops.ingest.otlp.message import PROTOBUF
@@ -57,10 +56,10 @@ class RemoteWrite:
         """Store the samples."""
         if payload.media == remote_write2.MEDIA:
             return self.version2.receive(payload)
-        self._glances.take(lambda: self._glance(payload))
+        exemplars = self._glances.take(lambda: self._exemplars(payload))
         tenant = payload.origin.tenant
         rows = self.known.decode(payload.body, tenant, lambda: self._validated(payload.body, tenant))
-        outcome = self._intake.samples(rows, payload.origin)
+        outcome = self._intake.samples(rows, payload.origin, exemplars)
         if text := outcome.text():
             return PlainTextResponse(text, 400)
         return Response(status_code=204)
@@ -69,8 +68,11 @@ class RemoteWrite:
         if _TRACE in payload.body:
             self._exemplars(parse(payload.body), payload.origin)
 
-    def _exemplars(self, request: Any, origin: Origin) -> None:
-        self._intake.exemplars(exemplars_of(request, origin.tenant, self._intake.latest_ns(origin)), origin)
+    def _exemplars(self, payload: Payload) -> Exemplars | None:
+        if _TRACE not in payload.body:
+            return None
+        origin = payload.origin
+        return exemplars_of(parse(payload.body), origin.tenant, self._intake.latest_ns(origin))
 
     def _validated(self, body: bytes, tenant: str) -> Rows:
         request = parse(body)

@@ -55,14 +55,13 @@ class Version2:
     def receive(self, payload: Payload) -> Response:
         """Store samples, histograms and exemplars."""
         intake, origin = self._intake, payload.origin
-        begun = self._starts.request(origin.tenant)
+        begun = self._starts.request(origin.tenant, intake.oldest_ns(origin))
         exemplars = Exemplars(origin.tenant, intake.latest_ns(origin))
         found = self.decode(payload.body, origin.tenant, exemplars, begun)
-        kept = intake.exemplars(exemplars, origin)
-        samples = intake.samples(found.samples, origin)
+        samples = intake.samples(found.samples, origin, exemplars)
         histograms = Outcome(Item.POINTS) if found.histograms is None else intake.samples(found.histograms, origin)
         begun.keep()
-        outcomes = (samples, histograms, kept)
+        outcomes = (samples, histograms, exemplars.outcome)
         headers = written(*(each.received - each.rejected.total() for each in outcomes))
         if text := "; ".join(filter(None, (each.text() for each in outcomes))):
             return PlainTextResponse(text, 400, headers)

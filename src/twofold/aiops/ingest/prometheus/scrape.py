@@ -116,8 +116,8 @@ class Scraper:
         found.samples += [exposition.Sample(name, {}, value, None) for name, value in own.items()]
         request = write_request(found, target, now_ns)
         where = self._intake.origin(DEFAULT_TENANT, Lane.LIVE)
-        self._intake.exemplars(exemplars_of(request, where.tenant, self._intake.latest_ns(where)), where)
-        self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where)
+        exemplars = exemplars_of(request, where.tenant, self._intake.latest_ns(where))
+        self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where, exemplars)
         if self._capture is not None:
             self._capture.record(RemoteWrite.path, RemoteWrite.media[0], request.SerializeToString(), now_ns)
         return 200 if up else 502
