@@ -17,10 +17,13 @@ import itertools
 import json
 import random
 import signal
+import socket
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -30,11 +33,11 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import numpy.typing as npt
+import psutil
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from benchmarks.ingest import _cpu_s, _drained, _family, _server, _written
 from benchmarks.load import Watcher
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.known import Known
@@ -50,6 +53,7 @@ Value = str | int
 PER_REQUEST: Final = 5000
 REQUESTS: Final = 40
 WARM_S: Final = 240.0
+DRAIN_S: Final = 600.0
 SERVER: Final = 2
 START, END, TRACE, SPAN, PARENT = (bytes([0xF0 + n]) * 8 for n in range(5))
 """Stand in prepared requests for times and ids; found and overwritten for each request."""
@@ -275,6 +279,54 @@ def compiled() -> None:
         naming = Naming(FileCatalog(Path(folder), limit_per_tenant=1))
         for way in (Known("otlp"), Known("write"), Known("write2"), ShortLogs(naming), ShortSpans(naming)):
             way.compile()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[tuple[str, psutil.Popen, str]]:
+    """Address, process and token of a Twofold over a fresh folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = ["up", "--data", str(folder), "--port", str(port), "--otlp-port", "0"]
+    with (folder / "up.log").open("wb") as log:
+        child = psutil.Popen([sys.executable, "-m", "twofold", *arguments], stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + WARM_S
+            while time.monotonic() < deadline and child.poll() is None:
+                with suppress(httpx.HTTPError):
+                    if httpx.get(f"{url}/readyz", trust_env=False).is_success:
+                        break
+                time.sleep(0.2)
+            yield url, child, json.loads((folder / "client.json").read_text())["token"]
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait(60)
+
+
+def _family(child: psutil.Popen) -> list[psutil.Process]:
+    return [child, *child.children(recursive=True)]
+
+
+def _written(child: psutil.Popen) -> float:
+    return float(sum(process.io_counters().write_bytes for process in _family(child)))
+
+
+def _cpu_s(child: psutil.Popen) -> float:
+    return float(sum(sum(process.cpu_times()[:2]) for process in _family(child)))
+
+
+def _drained(client: httpx.Client, token: str, rows: int) -> None:
+    """Wait until the stages have seen so many rows."""
+    deadline = time.monotonic() + DRAIN_S
+    while time.monotonic() < deadline:
+        text = client.get("/metrics", headers={"authorization": f"Bearer {token}"}).text
+        seen = [line for line in text.splitlines() if line.startswith("twofold_pipeline_rows_total")]
+        if sum(float(line.rsplit(" ", 1)[1]) for line in seen) >= rows:
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"the stages did not see {rows} rows within {DRAIN_S:.0f} s")
 
 
 def _warm(client: httpx.Client, token: str) -> None:
