@@ -23,6 +23,7 @@ from benchmarks.logs import novelty, peers, search
 from benchmarks.logs.data import System, default_folder, load
 from benchmarks.logs.fit import examples_of, fit, judged
 from benchmarks.logs.score import KEYS, score
+from benchmarks.logs.sessions import sessions
 from benchmarks.logs.stream import Lines, mixed
 from twofold.aiops.detect.mining.merge import Logistic, fitted
 from twofold.aiops.detect.mining.miner import Miner
@@ -124,7 +125,7 @@ def run(folder: Path, *, quick: bool) -> dict[str, Any]:
     lines = mixed(systems, LINES)
     found = {**accuracy(systems), **speed(lines), **novel(systems)}
     found |= memory(lines, QUICK_MEMORY if quick else MEMORY)
-    found |= search.figures(systems)
+    found |= search.figures(systems) | sessions(folder)
     if peers.available():
         found["peers"] = beside(systems, lines, QUICK_PEER_LINES if quick else PEER_LINES)
         speeds = {name: row["lines_per_s"] for name, row in found["peers"].items()}
@@ -145,7 +146,7 @@ def table_of(found: dict[str, Any]) -> str:
         lines.append(f"{name:16s}" + "".join(f"{row[key]:7.3f}" for key in KEYS) + rate)
     shown = ("warm_lines_per_s", "vs_drain3", "vs_drain3_masks", "vs_tipping", "stream_ga", "novelty_recall",
              "false_per_100k", "memory_mb", "memory_lines", "search_recall_at_5",
-             "search_fresh_recall_at_5")  # fmt: skip
+             "search_fresh_recall_at_5", "hdfs_f1")  # fmt: skip
     lines += [f"{key:20s}{found[key]:14,.3f}" for key in shown if key in found]
     samples = {name: row["sample_lines"] for name, row in found.get("peers", {}).items()}
     lines.append(
