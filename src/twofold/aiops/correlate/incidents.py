@@ -197,7 +197,10 @@ class Incidents:
         grown = True
         while grown:
             grown = False
+            around = {span.entity for span in group.members.values()}
             for life in self.pending():
+                if around.isdisjoint(self.relatives.of(life.alert.entity)):  # it cannot be near: spares the rest
+                    continue
                 near = self.groups.near(_span(life)) if life.firing or life.last_ns >= oldest else []
                 if near and near[0] is group:
                     self._join(life)
