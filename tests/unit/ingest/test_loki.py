@@ -61,6 +61,14 @@ def test_structured_metadata_gives_trace_severity_and_attributes(bench: Bench) -
     assert plain["severity"] == 9, "the level of the stream counts where the line has none"
 
 
+def test_of_two_trace_ids_one_is_taken_and_the_other_kept(bench: Bench) -> None:
+    own = {"dd.trace_id": "ab" * 16, "trace_id": "cd" * 16, "span_id": "short", "severity_text": "?", "level": "ERROR"}
+    bench.client.post(PATH, content=packed(push("{}", (NOW_NS, "x", own))), headers=PROTOBUF)
+    (row,) = bench.rows(FrameKind.LOGS)
+    assert (row["trace_id"], row["span_id"], row["severity"]) == ("cd" * 16, "", 17)
+    assert orjson.loads(row["attributes"])["dd.trace_id"] == "ab" * 16
+
+
 def test_json_means_the_same_as_protobuf(bench: Bench) -> None:
     values = [[str(NOW_NS), "one"], [str(NOW_NS + 1), "two", {"trace_id": "0" * 31 + "1"}]]
     body = {"streams": [{"stream": {"app": "cart"}, "values": values}]}

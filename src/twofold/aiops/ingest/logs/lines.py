@@ -24,9 +24,14 @@ LAST_NS: Final = (1 << 63) - 1
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 TRACE_DIGITS: Final = 32
 SPAN_DIGITS: Final = 16
-_TRACE_KEYS: Final = frozenset({"trace_id", "traceID", "traceId", "traceid", "trace.id", "dd.trace_id"})
-_SPAN_KEYS: Final = frozenset({"span_id", "spanID", "spanId", "spanid", "span.id"})
-_LEVEL_KEYS: Final = (
+_IDS: Final = {
+    **dict.fromkeys(("trace_id", "traceID", "traceId", "traceid", "trace.id", "dd.trace_id"), (0, TRACE_DIGITS)),
+    **dict.fromkeys(("span_id", "spanID", "spanId", "spanid", "span.id"), (1, SPAN_DIGITS)),
+}
+"""Where trace and span ids stand, by key, with the digits they must have."""
+_NUMBER: Final = "severity_number"
+_LEVELS: Final = (
+    _NUMBER,
     "severity_text",
     "log.level",
     "level",
@@ -34,9 +39,10 @@ _LEVEL_KEYS: Final = (
     "severity",
     "lvl",
     "loglevel",
+    "log_level",
     "levelname",
 )
-_SAYS_LEVEL: Final = frozenset({"severity_number", *_LEVEL_KEYS})
+_LEVEL_KEYS: Final = {key: place for place, key in enumerate(_LEVELS)}
 
 
 class Lines:
@@ -143,16 +149,15 @@ def dumped(attributes: Mapping[str, object]) -> bytes:
 
 def trace_of(attributes: dict[str, Any]) -> tuple[str, str]:
     """Trace and span id among the attributes, taken out of them; empty where absent or malformed."""
-    return _taken(attributes, _TRACE_KEYS, TRACE_DIGITS), _taken(attributes, _SPAN_KEYS, SPAN_DIGITS)
-
-
-def _taken(attributes: dict[str, Any], keys: frozenset[str], digits: int) -> str:
-    for key in keys & attributes.keys():
+    ids = ["", ""]
+    said = _IDS.keys() & attributes.keys()
+    for key in sorted(said, reverse=True) if len(said) > 1 else said:  # the same one each time, `dd.trace_id` last
+        place, digits = _IDS[key]
         value = attributes[key]
-        if isinstance(value, str) and len(value) == digits and _HEX.fullmatch(value):
+        if not ids[place] and isinstance(value, str) and len(value) == digits and _HEX.fullmatch(value):
             del attributes[key]
-            return value.lower()
-    return ""
+            ids[place] = value.lower()
+    return ids[0], ids[1]
 
 
 def level_of(attributes: Mapping[str, object]) -> int:
@@ -161,14 +166,15 @@ def level_of(attributes: Mapping[str, object]) -> int:
     >>> level_of({"severity_number": "17"}), level_of({"level": "Warn"}), level_of({"levels": "x"})
     (17, 13, 0)
     """
-    if _SAYS_LEVEL.isdisjoint(attributes):
-        return 0
-    number = str(attributes.get("severity_number", ""))
-    if number.isdecimal() and (found := severity(int(number[:3]), "")):
-        return found
-    for key in _LEVEL_KEYS:
-        value = attributes.get(key)
-        if isinstance(value, str) and (found := severity(0, value)):
+    said = _LEVEL_KEYS.keys() & attributes.keys()
+    for key in said if len(said) <= 1 else sorted(said, key=_LEVEL_KEYS.__getitem__):
+        value = attributes[key]
+        if key == _NUMBER:
+            text = str(value)
+            found = severity(int(text[:3]), "") if text.isdecimal() else 0
+        else:
+            found = severity(0, value) if isinstance(value, str) else 0
+        if found:
             return found
     return 0
 

@@ -160,7 +160,7 @@ def _add(
 ) -> None:
     """A line with structured metadata of its own."""
     entity, labels, level = source
-    attributes = dict(labels) | {key: value if isinstance(value, str) else str(value) for key, value in own.items()}
+    attributes = {**labels, **own}
     trace, span = trace_of(attributes)
     found.add(found.source(entity, attributes), time_ns, body, level=level_of(own) or level, trace=trace, span=span)
 
