@@ -1,4 +1,4 @@
-"""Rates of templates as series: which (entity, template) has one, and what the others add up to."""
+"""Rates of templates as series: which (entity, template) has one, and errors that are hardly ever written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
 
 TEMPLATE_RATE: Final = "log.template_rate"
+ERROR_RATE: Final = "log.template_error_rate"
 RARE_RATE: Final = "log.rare_error_rate"
-OTHER: Final = "other"
 NO_SID: Final = -1
 
 
@@ -28,15 +28,19 @@ class RateConfig:
     """Which templates get a series of their own.
 
     Attributes:
-        templates_per_entity: At most so many; the lines of the others are the template `other`.
-        least_lines: A template gets its series after so many lines of the entity.
-        rare_lines: An error of a template with fewer lines than this is rare.
+        templates_per_entity: At most so many.
+        least_lines: A template gets its series after so many lines of the entity,
+        least_age_s: and not before it is known for so long, unless it is mostly errors.
+        rare_lines: An error of a template with fewer lines than this is rare,
+        rare_s: and so it is for so long after the first, if the entity was known for as long before.
         idle_s: A series without a line for this long gets no more zeros.
     """
 
     templates_per_entity: int = 200
     least_lines: int = 20
+    least_age_s: float = 300.0
     rare_lines: int = 10
+    rare_s: float = 600.0
     idle_s: float = 86_400.0
 
 
@@ -44,6 +48,7 @@ class RateConfig:
 class _Pair:
     """One template of one entity."""
 
+    first_ns: int
     lines: int = 0
     errors: int = 0
     seen_ns: int = 0
@@ -52,10 +57,10 @@ class _Pair:
 
 @dataclass(slots=True)
 class _Entity:
-    """The templates of one entity, and its two series over all of them."""
+    """The templates of one entity, the sid of its rare errors, and how many sids its templates hold."""
 
+    first_ns: int
     pairs: dict[int, _Pair] = field(default_factory=dict)
-    other: int = 0
     rare: int = 0
     seen_ns: int = 0
     given: int = 0
@@ -87,35 +92,47 @@ class Rates:
             width_s: Its width.
         """
         made: list[Series] = []
-        others: Counter[str] = Counter()
         rares: Counter[str] = Counter()
         rows: dict[int, float] = {}
-        fresh: Counter[tuple[str, int]] = Counter()
-        for name, template, lines, errors in counts:
-            entity = self._entity(name, made)
+        for name, settled, lines, errors in self._settled(counts):
+            entity = self._entity(name, end_ns, made)
             entity.seen_ns = end_ns
-            pair = self._pair(entity, self._settle(template))
-            if pair.lines < self._config.rare_lines:
+            pair = self._pair(entity, settled, end_ns)
+            if self._is_rare(entity, pair, end_ns):
                 rares[name] += errors
             pair.lines += lines
             pair.errors += errors
             pair.seen_ns = end_ns
-            if not pair.sid and pair.lines >= self._config.least_lines:
-                self._give(name, entity, self._settle(template), pair, made)
-            fresh[name, self._settle(template)] += lines
-        for (name, template), lines in fresh.items():
-            pair = self._entities[name].pairs[template]
+            if not pair.sid and self._deserves(entity, pair, end_ns):
+                self._give(name, entity, settled, pair, made)
             if pair.sid > 0:
                 rows[pair.sid] = lines / width_s
-            else:
-                others[name] += lines
         self._silent(rows, end_ns)
         for name, entity in self._entities.items():
             if end_ns - entity.seen_ns <= self._idle_ns:
-                rows[entity.other] = others[name] / width_s
                 rows[entity.rare] = rares[name] / width_s
         rows.pop(NO_SID, None)
         return made, self._batch(rows, end_ns)
+
+    def _settled(self, counts: Iterable[tuple[str, int, int, int]]) -> Iterable[tuple[str, int, int, int]]:
+        """The same under the names that templates have now, each once."""
+        lines: Counter[tuple[str, int]] = Counter()
+        errors: Counter[tuple[str, int]] = Counter()
+        for name, template, many, bad in counts:
+            key = name, self._settle(template)
+            lines[key] += many
+            errors[key] += bad
+        return ((name, template, many, errors[name, template]) for (name, template), many in lines.items())
+
+    def _is_rare(self, entity: _Entity, pair: _Pair, end_ns: int) -> bool:
+        rare_ns = int(self._config.rare_s * SECOND_NS)
+        young = end_ns - pair.first_ns < rare_ns <= pair.first_ns - entity.first_ns
+        return pair.lines < self._config.rare_lines or young
+
+    def _deserves(self, entity: _Entity, pair: _Pair, end_ns: int) -> bool:
+        old = end_ns - pair.first_ns >= int(self._config.least_age_s * SECOND_NS)
+        room = entity.given < self._config.templates_per_entity
+        return room and pair.lines >= self._config.least_lines and (old or _mostly_errors(pair))
 
     @property
     def _idle_ns(self) -> int:
@@ -139,22 +156,22 @@ class Rates:
             for template in gone:
                 entity.given -= entity.pairs.pop(template).sid > 0
 
-    def _entity(self, name: str, made: list[Series]) -> _Entity:
+    def _entity(self, name: str, end_ns: int, made: list[Series]) -> _Entity:
         found = self._entities.get(name)
         if found is None:
-            found = self._entities[name] = _Entity()
-            found.other = self._register(TEMPLATE_RATE, {"entity": name, "template": OTHER}, name, made)
+            found = self._entities[name] = _Entity(end_ns)
             found.rare = self._register(RARE_RATE, {"entity": name}, name, made)
         return found
 
-    def _pair(self, entity: _Entity, template: int) -> _Pair:
+    def _pair(self, entity: _Entity, template: int, end_ns: int) -> _Pair:
         """The pair of a template; what former names of it held is taken over."""
         found = entity.pairs.get(template)
         if found is not None:
             return found
-        found = entity.pairs[template] = _Pair()
+        found = entity.pairs[template] = _Pair(end_ns)
         for former in [each for each in entity.pairs if each != template and self._settle(each) == template]:
             old = entity.pairs.pop(former)
+            found.first_ns = min(found.first_ns, old.first_ns)
             found.lines += old.lines
             found.errors += old.errors
             if not found.sid:
@@ -164,10 +181,8 @@ class Rates:
         return found
 
     def _give(self, name: str, entity: _Entity, template: int, pair: _Pair, made: list[Series]) -> None:
-        if entity.given >= self._config.templates_per_entity:
-            return
         labels = {"entity": name, "template": f"{template:016x}"}
-        pair.sid = self._register(TEMPLATE_RATE, labels, name, made)
+        pair.sid = self._register(ERROR_RATE if _mostly_errors(pair) else TEMPLATE_RATE, labels, name, made)
         entity.given += pair.sid > 0
 
     def _register(self, metric: str, labels: dict[str, str], entity: str, made: list[Series]) -> int:
@@ -202,8 +217,8 @@ class Rates:
         """The state as JSON values."""
         entities = [
             [
-                *(name, e.other, e.rare, e.seen_ns, e.given),
-                [[t, p.lines, p.errors, p.seen_ns, p.sid] for t, p in e.pairs.items()],
+                *(name, e.first_ns, e.rare, e.seen_ns, e.given),
+                [[t, p.first_ns, p.lines, p.errors, p.seen_ns, p.sid] for t, p in e.pairs.items()],
             ]
             for name, e in self._entities.items()
         ]
@@ -212,10 +227,14 @@ class Rates:
     def resume(self, plain: dict[str, Any]) -> None:
         """Take back what `plain` gave. Raises `KeyError`, `TypeError` or `ValueError` when it is something else."""
         entities = {}
-        for name, other, rare, seen_ns, given, pairs in plain["entities"]:
-            held = {int(t): _Pair(int(n), int(bad), int(seen), int(sid)) for t, n, bad, seen, sid in pairs}
-            entities[str(name)] = _Entity(held, int(other), int(rare), int(seen_ns), int(given))
+        for name, first_ns, rare, seen_ns, given, pairs in plain["entities"]:
+            held = {int(template): _Pair(*(int(each) for each in rest)) for template, *rest in pairs}
+            entities[str(name)] = _Entity(int(first_ns), held, int(rare), int(seen_ns), int(given))
         self._entities, self.refused = entities, int(plain["refused"])
+
+
+def _mostly_errors(pair: _Pair) -> bool:
+    return 2 * pair.errors > pair.lines
 
 
 def tallied(rows: Sequence[np.ndarray]) -> np.ndarray:

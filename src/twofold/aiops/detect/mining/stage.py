@@ -61,9 +61,9 @@ class MiningConfig:
 class Mining:
     """`log.template_rate` (1/s) per entity and template, `log.rare_error_rate` per entity, and new templates as events.
 
-    An error is a line of severity 17 and up, or one of unknown severity whose template speaks of an error. A rare
-    error is one whose template the entity has hardly ever written. Templates with few lines, and those beyond the
-    limit of an entity, are one series, `template="other"`.
+    An error is a line of severity 17 and up, or one of unknown severity whose template speaks of an error. A template
+    that is mostly errors has a `log.template_error_rate` in the place of the other: that it falls harms nobody. A rare
+    error is one whose template the entity has hardly ever, or only just, begun to write.
 
     Args:
         catalog: Gives out the sids.
