@@ -70,7 +70,7 @@ class IngestConfig:
         scrape: Prometheus endpoints to pull from.
         syslog, statsd: Socket listeners; none by default.
         files: Log files to follow.
-        walker: Decode metrics of known series with compiled kernels once they are warm.
+        walker: Decode metrics of known series, log records and spans with compiled kernels once they are warm.
         webhooks: Secrets of those who tell of events, and what they call our entities.
         clean: What is done to telemetry before it is durable.
 
