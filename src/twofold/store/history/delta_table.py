@@ -114,7 +114,9 @@ class DeltaFiles:
         with translated(f"write {rows.num_rows} rows to {staged}"):
             written = self._place.stage(staged)
             try:
-                pq.write_table(rows, written, row_group_size=ROW_GROUP, **self._layout.options(lasting=not change))
+                pq.write_table(
+                    rows, written, row_group_size=ROW_GROUP, **self._layout.options(rows, lasting=not change)
+                )
                 target = written.with_stem(f"{written.stem}-{crc_of(written):08x}")
                 path = f"{hour}/{target.name}"
                 written.rename(target)

@@ -16,6 +16,7 @@ from twofold.records import columns
 from twofold.store.history import Table
 
 ROW_GROUP: Final = 131_072
+REPEATS: Final = 4
 LANE: Final = pa.field("lane", pa.int8(), nullable=False)
 HOUR_NS: Final = 3_600_000_000_000
 
@@ -31,6 +32,8 @@ class Layout:
         ranged: Integer columns whose range each file states, so that readers skip it.
         dictionary: Columns of few values.
         sought: Columns of many values that queries ask for exactly; they get Bloom filters.
+        repeated: Columns whose values are listed once in a lasting file if they come again and again within a row
+            group, as measurements of few digits do.
     """
 
     incoming: pa.Schema
@@ -40,6 +43,7 @@ class Layout:
     dictionary: tuple[str, ...] = ()
     sought: tuple[str, ...] = ()
     delta: tuple[str, ...] = field(default=())
+    repeated: tuple[str, ...] = field(default=())
 
     def stored(self) -> pa.Schema:
         """Schema of a file: plain texts, and the lane; tenant and window stand in the table's log."""
@@ -54,15 +58,16 @@ class Layout:
         ]
         return pa.schema([each.with_nullable(True) for each in fields])
 
-    def options(self, *, lasting: bool) -> Mapping[str, Any]:
+    def options(self, rows: pa.Table, *, lasting: bool) -> Mapping[str, Any]:
         """Arguments of the Parquet writer; a file that is not `lasting` is soon compacted, so less effort is spent."""
         names = self.stored().names
-        plain = [name for name in names if name not in (*self.dictionary, *self.delta, "lane")]
+        listed = [*self.dictionary, "lane", *(name for name in self.repeated if lasting and _repeats(rows[name]))]
+        plain = [name for name in names if name not in (*listed, *self.delta)]
         flat = [name for name in plain if not pa.types.is_nested(self.stored().field(name).type)]
         return {
             "compression": "zstd",
             "compression_level": 3 if lasting else 1,
-            "use_dictionary": [*self.dictionary, "lane"],
+            "use_dictionary": listed,
             "column_encoding": dict.fromkeys(self.delta, "DELTA_BINARY_PACKED") | dict.fromkeys(flat, "PLAIN"),
             "bloom_filter_options": {name: {"ndv": ROW_GROUP // 8, "fpp": 0.01} for name in self.sought} or None,
             "write_page_index": True,
@@ -78,6 +83,7 @@ LAYOUTS: Final[Mapping[Table, Layout]] = {
         ranged=("time_ns", "sid"),
         dictionary=("sid",),
         delta=("time_ns",),
+        repeated=("value",),
     ),
     Table.LOGS: Layout(
         incoming=columns.LOGS,
@@ -107,6 +113,12 @@ LAYOUTS: Final[Mapping[Table, Layout]] = {
         sought=("request_id",),
     ),
 }
+
+
+def _repeats(values: pa.ChunkedArray) -> bool:
+    """Whether a row group from the middle holds each of its values some times over."""
+    some = values.slice(max(0, (len(values) - ROW_GROUP) // 2), ROW_GROUP)
+    return len(some.unique()) * REPEATS <= len(some)
 
 
 def _plain(each: pa.Field) -> pa.Field:

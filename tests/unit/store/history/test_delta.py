@@ -301,6 +301,23 @@ def test_files_are_encoded_as_they_were_measured_to_be_small(history: DeltaHisto
     assert group.num_rows == len(rows)
 
 
+@pytest.mark.parametrize(("digits", "listed"), [(1, True), (15, False)])
+def test_lasting_files_list_values_that_come_again(tmp_path: Path, digits: int, *, listed: bool) -> None:
+    history = DeltaHistory(tmp_path, config=HistoryConfig(compact=CompactConfig(settle_s=0)))
+    number = Numbered()
+    for part in range(2):
+        rows = [(sid, NOON + part * SECOND, round(sid / 700, digits)) for sid in range(700)]
+        history.append(0, number(samples_frame(rows)))
+        history.flush()
+    history.append(0, number(samples_frame([(1, NOON + DAY, 0.0)])))
+    history.flush()
+    assert history.compact() == 2
+    files = history._tables[Table.SAMPLES].files()
+    (path,) = files.paths[files.hour == files.hour[0]]
+    value = pq.ParquetFile(tmp_path / "samples" / path).metadata.row_group(0).column(2)
+    assert ("RLE_DICTIONARY" in value.encodings) == listed
+
+
 def test_statistics_leave_out_files_that_cannot_hold_what_is_asked(history: DeltaHistory) -> None:
     number = Numbered()
     for block in range(5):
