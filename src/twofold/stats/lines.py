@@ -28,6 +28,7 @@ from twofold.stats.words import (
     HIGH,
     NEWLINE,
     PLAIN,
+    POINT,
     PRIME,
     QUOTE,
     REPLACED,
@@ -44,6 +45,7 @@ from twofold.stats.words import (
     ends_word,
     escape,
     grouped,
+    has_number,
     holds_value,
     last_line,
     mixed,
@@ -240,6 +242,7 @@ def _word(data: Bytes, at: int, stop: int, lexicon: Lexicon, room: Scratch) -> i
     state[LITERAL] = (state[LITERAL] ^ found) * PRIME
     state[LAST] = found
     value = together > first or holds_value(flags, head, at - first, digits, at - last_digit - 1, slashes)
+    value = value or (state[WORDS] > 0 and flags & POINT != 0 and has_number(data, at, stop, kinds))
     if not value and state[PREVIOUS] == EQUALS:
         value = lexicon.spoken[slot_of(lexicon.spoken, state[KEY])] == 0
     if not value and at - first <= _LONGEST_ALWAYS:

@@ -17,7 +17,9 @@ Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
-SPACE, SEPARATOR, DIGIT, HEX, LETTER, SLASH, OTHER, HIGH, CONTROL, UPPER, AT, NEWLINE = (1 << n for n in range(12))
+SPACE, SEPARATOR, DIGIT, HEX, LETTER, SLASH, OTHER, HIGH, CONTROL, UPPER, AT, NEWLINE, POINT = (
+    1 << n for n in range(13)
+)
 WORD: Final = DIGIT | HEX | LETTER | SLASH | OTHER | HIGH | CONTROL | UPPER | AT
 PLAIN: Final = DIGIT | HEX | LETTER | UPPER
 NAME: Final = WORD & ~OTHER
@@ -57,6 +59,7 @@ def byte_kinds() -> Int32s:
         (b"GHIJKLMNOPQRSTUVWXYZ", LETTER | UPPER),
         (b"/\\", SLASH),
         (b"@", AT),
+        (b".", OTHER | POINT),
     ):
         kinds[list(text)] = flag
     return kinds
@@ -211,8 +214,14 @@ def holds_value(
     if flags & AT and size > 1:
         return True
     if flags & SLASH:
-        return bool(head & SLASH) or slashes > 1
+        return bool(head & SLASH) or slashes > 1 or bool(flags & POINT)
     return size >= _HEX_LETTERS and not flags & ~(HEX | UPPER)
+
+
+@lean_part
+def has_number(data: Bytes, at: int, stop: int, kinds: Int32s) -> bool:  # pragma: no cover - compiled
+    """Whether a colon and a number follow a word that ends here, as in `shop.Cart:31` and `db.local:5432`."""
+    return at + 1 < stop and data[at] == COLON and bool(kinds[data[at + 1]] & DIGIT)
 
 
 @lean_part

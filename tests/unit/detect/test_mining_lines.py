@@ -53,6 +53,8 @@ def text(*lines: str) -> list[str]:
         ("open /var/log/x failed", ["open", "*", "failed"]),
         ("GET /v2/x?a=b&c=d HTTP", ["GET", "*", "HTTP"]),
         (r"load C:\Windows\a.dll now", ["load", "C", "*", "now"]),
+        ("by com.shop.Cart.add:31 com.shop.Main.run:9 now", ["by", "*", "now"]),
+        ("at db.local:5432 or etc/app.conf", ["at", "*", "or", "*"]),
         ("load/store and read/write", ["load/store", "and", "read/write"]),
         ("mail from bob@example.com", ["mail", "from", "*"]),
         ("pointer deadbeef freed", ["pointer", "*", "freed"]),

@@ -6,7 +6,9 @@ is a value when it
 - follows `=` (logfmt, `key=value`; the value of `msg`, `message`, `event` and the like is text, not a value);
 - holds a digit: numbers, times, versions, addresses, identifiers; but a name with digits inside stays
   (`jk2_init`, `ipv4_route`: up to three digits, then two letters or more);
-- is a path: begins with `/` or a backslash, or has two of them;
+- is a path: begins with `/` or a backslash, has two of them, or one and a dot;
+- holds a dot and is followed by a colon and a number, but not at the beginning of a line: a place in a source
+  file, a host with its port;
 - holds `@`: an address or an object with its id;
 - is eight or more hexadecimal letters;
 - is one of `ALWAYS`: truth values, nulls, names of months and days;
