@@ -64,10 +64,6 @@ class RemoteWrite:
             return PlainTextResponse(text, 400)
         return Response(status_code=204)
 
-    def _glance(self, payload: Payload) -> None:
-        if _TRACE in payload.body:
-            self._exemplars(parse(payload.body), payload.origin)
-
     def _exemplars(self, payload: Payload) -> Exemplars | None:
         if _TRACE not in payload.body:
             return None
