@@ -55,12 +55,16 @@ class RunnerConfig:
     """How a partition is driven.
 
     Attributes:
-        checkpoint_s: Longest time between checkpoints, and so the longest replay after a crash.
+        checkpoint_s: Time between checkpoints, and so the longest replay after a crash, while they cost little.
+        checkpoint_share: Share of the time that checkpoints may take; large states are saved less often for it.
+        checkpoint_most_s: Longest time between checkpoints for all that.
         frames: Most frames read at once.
         retry_s: Pause before a transient failure of the sink is tried again.
     """
 
     checkpoint_s: float = 10.0
+    checkpoint_share: float = 0.01
+    checkpoint_most_s: float = 60.0
     frames: int = 256
     retry_s: float = 0.5
 
@@ -198,6 +202,15 @@ class Runner:
         self._journal.commit(CONSUMER, self._partition, self._position)
         self.progress.checkpoints += 1
 
+    def _checkpoint_in_turn(self) -> float:
+        """Save, and say when to save again."""
+        began = time.monotonic()
+        self.checkpoint()
+        ended = time.monotonic()
+        config = self._config
+        pause_s = min((ended - began) / config.checkpoint_share, config.checkpoint_most_s)
+        return ended + max(pause_s, config.checkpoint_s)
+
     def _read(self) -> Sequence[tuple[Position, Frame]]:
         found, lost = read_past_damage(self._journal, self._partition, self._position, self._config.frames)
         for error in lost:
@@ -215,8 +228,7 @@ class Runner:
                 else:
                     self._journal.wait(self._partition, self._position, timeout_s=0.5)
                 if time.monotonic() >= next_checkpoint:
-                    self.checkpoint()
-                    next_checkpoint = time.monotonic() + self._config.checkpoint_s
+                    next_checkpoint = self._checkpoint_in_turn()
             self.checkpoint()
         except BaseException as error:  # the thread's boundary: readiness turns false, the journal keeps the frames
             log.exception("partition %d stopped at %s", self._partition, self._position)

@@ -132,7 +132,7 @@ class Table:
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Rows as bytes, with the layout they have."""
         return {
-            "rows": self.used.copy().view(np.uint8).reshape(len(self), self._type.itemsize),
+            "rows": self.used.view(np.uint8).reshape(len(self), self._type.itemsize).copy(),  # not field by field
             "sids": self.sids.copy(),
             "outcomes": self._outcomes.copy(),
             "layout": repr(self._type.descr).encode(),
