@@ -186,3 +186,22 @@ def test_a_detector_goes_live_only_after_it_won_against_the_one_that_is(past: Pa
     with pytest.raises(Conflict, match="finds 0 of 1 labelled incidents"):
         must_win(past.ledger, "panel", deaf.version, tenant="main")
     assert contest(champion, champion).won
+
+
+def test_alert_rules_are_judged_by_the_same_yardstick(past: Past) -> None:
+    fault = next(item for item in TRUTH if item["accepted"])
+    label = Label(
+        name=fault["fault"],
+        start=datetime.fromisoformat(fault["started"]),
+        end=datetime.fromisoformat(fault["ended"]),
+        entities=tuple(fault["accepted"]),
+    )
+    alert = "{alert: Slow, expr: 'span_duration_p50{kind=\"server\"} > 0.2', for: 30s}"
+    slow = f"{{name: shop, interval: 15s, rules: [{alert}]}}"
+    done = past.backtests.judge(past.ask(labels=(label,), rules=f"groups: [{slow}]"))
+    assert done.figures is not None
+    assert (done.figures.pages, done.figures.found, done.figures.noise) == (1, 1, 0)
+    assert done.pages[0].title.startswith("Slow")
+    never = "{name: shop, rules: [{alert: Never, expr: 'up > 7'}]}"
+    missed = past.backtests.judge(past.ask(labels=(label,), rules=f"groups: [{never}]"))
+    assert [one.name for one in missed.missed] == [fault["fault"]]

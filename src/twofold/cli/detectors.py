@@ -95,6 +95,31 @@ def backtest(
 
 
 @app.command()
+def rules(
+    file: Annotated[Path, typer.Argument(help="A Prometheus rule file.")],
+    since: Since = "7d",
+    until: Until = "0m",
+    labels: Labels = None,
+    against: Annotated[str, typer.Option(help="A detector's version beside it; the live panel by default.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Replay alert rules that you already have: what would they have paged, beside the detector?"""
+    try:
+        text = file.read_text()
+    except OSError as error:
+        fail(f"{file} cannot be read: {error}", Exit.USAGE)
+    api, period = connect(), _period(since, until, "1h", labels)
+    asked = str(api.post("/api/v1/backtests", {"rules": text, **period})["id"])
+    found, panel = _run(api, [asked, _ask(api, "panel", against, period)])
+    if output is Format.JSON:
+        show({"rules": found, "detector": panel})
+        return
+    _side_by_side(found, panel)
+    _report(found)
+    _only(panel, found)
+
+
+@app.command()
 def compare(
     model: Model,
     version: str,
@@ -111,12 +136,7 @@ def compare(
     if output is Format.JSON:
         show({"candidate": first, "champion": second})
         return
-    rows = list(_rows(first["figures"]))
-    table(
-        ("", f"{model}@{first['version']}", f"{model}@{second['version']}"),
-        ((name, value, other) for (name, value), (_, other) in zip(rows, _rows(second["figures"]), strict=True)),
-        empty="",
-    )
+    _side_by_side(first, second)
     _only(first, second)
     _only(second, first)
 
@@ -208,6 +228,15 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("cost of a day", f"{figures['cpu_s_per_day']:g} CPU seconds"),
         ("replayed", f"{figures['points']:,} points of {figures['series']:,} series, {per_s / 1e6:.2f} M/s"),
     ]
+
+
+def _side_by_side(one: dict[str, Any], other: dict[str, Any]) -> None:
+    both = zip(_rows(one["figures"]), _rows(other["figures"]), strict=True)
+    table(
+        ("", f"{one['model']}@{one['version']}", f"{other['model']}@{other['version']}"),
+        ((name, value, beside) for (name, value), (_, beside) in both),
+        empty="",
+    )
 
 
 def _report(done: dict[str, Any]) -> None:

@@ -108,7 +108,8 @@ class Backtest:
     """One replay of a detector version over a period: what would have paged, what would have been missed.
 
     Attributes:
-        model, version: The registered version that was replayed.
+        model, version: The registered version that was replayed; `rules` and a hash for alert rules.
+        rules: Text of a Prometheus rule file that is replayed instead of a detector.
         start, end: Period whose pages count, [start, end).
         warm_up_s: Telemetry before `start` that the detector learns from first; its pages do not count.
         labels: What is known of the period; when none are given, what verdicts say of its incidents.
@@ -130,6 +131,7 @@ class Backtest:
     done: float = 0.0
     error: str = ""
     figures: Figures | None = None
+    rules: str = ""
     pages: tuple[Page, ...] = field(default_factory=tuple)
     missed: tuple[Missed, ...] = field(default_factory=tuple)
     tenant: str = DEFAULT_TENANT

@@ -1168,6 +1168,7 @@ export interface components {
             model: string;
             pages: components["schemas"]["Page"][];
             requester: string;
+            rules: string;
             /** Format: date-time */
             start: string;
             state: components["schemas"]["BacktestState"];
@@ -1808,6 +1809,8 @@ export interface components {
         /**
          * NewBacktest
          * @description Which version to replay over which period. Without `version` the live one; without labels, verdicts speak.
+         *
+         *     With `rules`, the text of a Prometheus rule file, its alerts are replayed instead of a detector.
          */
         NewBacktest: {
             /** Format: date-time */
@@ -1816,6 +1819,8 @@ export interface components {
             labels: components["schemas"]["NewLabel"][];
             /** @default panel */
             model: string;
+            /** @default  */
+            rules: string;
             /** Format: date-time */
             start: string;
             /** @default  */

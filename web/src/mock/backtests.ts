@@ -16,6 +16,7 @@ export const backtests: Backtest[] = [
     labels: [],
     done: 0.37,
     error: "",
+    rules: "",
     figures: null,
     pages: [],
     missed: [],
@@ -33,6 +34,7 @@ export const backtests: Backtest[] = [
     labels: [],
     done: 1,
     error: "",
+    rules: "",
     figures: {
       points: 112_450_800,
       series: 1842,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 
+from twofold.aiops.detect.rules import read_rules
 from twofold.api.drift import live_version
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
@@ -41,15 +43,20 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
     """Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`."""
     if body.end <= body.start:
         raise InputError(f"the period ends at {body.end}, which is not after its start {body.start}")
-    version = body.version
-    if not version:
+    model, version = body.model, body.version
+    if body.rules:
+        read_rules(body.rules)
+        model, version = "rules", hashlib.sha256(body.rules.encode()).hexdigest()[:12]
+    elif not version:
         releases = services.ledger.find(Release, tenant=caller.tenant, where={"model": body.model}, limit=1000)
         version = live_version(releases)
-    services.ledger.get(ModelVersion, f"{body.model}@{version}", tenant=caller.tenant)
+    if not body.rules:
+        services.ledger.get(ModelVersion, f"{model}@{version}", tenant=caller.tenant)
     asked = Backtest(
         id=uuid.uuid4().hex,
-        model=body.model,
+        model=model,
         version=version,
+        rules=body.rules,
         start=body.start,
         end=body.end,
         warm_up_s=body.warm_up_s,

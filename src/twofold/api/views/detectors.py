@@ -27,11 +27,15 @@ class NewLabel(View):
 
 
 class NewBacktest(View):
-    """Which version to replay over which period. Without `version` the live one; without labels, verdicts speak."""
+    """Which version to replay over which period. Without `version` the live one; without labels, verdicts speak.
+
+    With `rules`, the text of a Prometheus rule file, its alerts are replayed instead of a detector.
+    """
 
     model: Name = "panel"
     version: str = Field(default="", max_length=20)
     start: Moment
     end: Moment
+    rules: str = Field(default="", max_length=400_000)
     warm_up_s: float = Field(default=3600.0, ge=0.0, le=30 * 86_400.0)
     labels: tuple[NewLabel, ...] = Field(default=(), max_length=2000)
