@@ -7,6 +7,7 @@ Source: Prometheus, `promql/promqltest/README.md`.
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import struct
@@ -79,11 +80,16 @@ class Outcome:
         return self.passed + len(self.failed)
 
 
+def text_of(path: Path) -> str:
+    """The file's text, gzipped or not."""
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+
+
 def run(path: Path) -> Outcome:
     """Every evaluation of a file against an engine of its own; what cannot be read counts as failed."""
     outcome, memory, engine = Outcome(), Memory(), Engine()
     histograms: set[str] = set()
-    for block in _blocks(path.read_text()):
+    for block in _blocks(text_of(path)):
         line, text = block[0]
         try:
             if text == "clear":
@@ -116,13 +122,13 @@ def _evaluate(outcome: Outcome, engine: Engine, memory: Memory, histograms: set[
 
 def cases(path: Path) -> list[Case]:
     """Every evaluation of a file."""
-    return [_case(block) for block in _blocks(path.read_text()) if block[0][1].startswith("eval")]
+    return [_case(block) for block in _blocks(text_of(path)) if block[0][1].startswith("eval")]
 
 
 def loads(path: Path) -> dict[Labels, list[tuple[int, float]]]:
     """All samples that a file loads, by labels; for files that never clear."""
     memory = Memory()
-    for block in _blocks(path.read_text()):
+    for block in _blocks(text_of(path)):
         if block[0][1].startswith("load"):
             _load(memory, set(), _duration_ms(block[0][1].split()[1]), [text for _, text in block[1:]])
     return memory.held

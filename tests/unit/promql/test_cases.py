@@ -1,6 +1,7 @@
-"""Cases in the language of Prometheus's own PromQL tests: ours, and those of a Prometheus checkout where one is named.
+"""Cases in the language of Prometheus's own PromQL tests: ours, and the published ones where their files are.
 
-`TWOFOLD_PROMQL_CASES=<checkout>/promql/promqltest/testdata pytest tests/unit/promql -s` prints passed of total.
+They are looked for in `promql` of the data folder (`TWOFOLD_DATA`), or where `TWOFOLD_PROMQL_CASES` says, such as
+`<checkout of Prometheus>/promql/promqltest/testdata`. With `pytest -s` passed of total are printed a file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from tests.unit.promql.language import Outcome, run, table
 OURS = Path(__file__).parent / "cases"
 PASSED = {"aggregations": 53, "functions": 99, "operators": 56, "selectors": 35, "three": 50}
 """May only rise."""
-THEIRS = os.environ.get("TWOFOLD_PROMQL_CASES", "")
+DATA = Path(os.environ.get("TWOFOLD_DATA", Path(__file__).parents[4] / "shared" / "data"))
+THEIRS = Path(os.environ.get("TWOFOLD_PROMQL_CASES", DATA / "promql"))
+FILES = {path.name.split(".")[0]: path for path in sorted(THEIRS.glob("*.test*"))}
 CORE = ("aggregators", "at_modifier", "functions", "operators", "selectors")
 GOAL = 0.9
 
@@ -27,10 +30,10 @@ def test_our_cases_pass_all_and_grow_never_fewer(name: str) -> None:
     assert outcome.passed >= PASSED[name]
 
 
-@pytest.mark.skipif(not THEIRS, reason="TWOFOLD_PROMQL_CASES names no folder with Prometheus's published test cases")
+@pytest.mark.skipif(not FILES, reason=f"no published test cases of Prometheus in {THEIRS}")
 def test_published_cases_of_selectors_functions_operators_and_aggregations_pass() -> None:
     """At least nine of ten; native histograms, which are not kept, are skipped and counted."""
-    outcomes: dict[str, Outcome] = {path.stem: run(path) for path in sorted(Path(THEIRS).glob("*.test"))}
+    outcomes: dict[str, Outcome] = {name: run(path) for name, path in FILES.items()}
     print("\n" + table(outcomes))  # noqa: T201 - the figure
     core = [outcomes[name] for name in CORE if name in outcomes]
     assert core
