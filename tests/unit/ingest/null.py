@@ -126,6 +126,9 @@ class NullCatalog:
             and wanted <= each.labels.items()
         ][:limit]
 
+    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
+        return [(each.sid, each.labels) for each in self.find(tenant=tenant, metric=metric, limit=self.limit)]
+
     def metrics(self, *, tenant: str) -> Sequence[str]:
         return list(dict.fromkeys(each.metric for each in self.series.values() if each.tenant == tenant))
 
