@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from twofold.config import Config, build, client_environment, load
+from twofold.config import Config, build, client_environment, failpoint, load
 from twofold.errors import ConfigError
 
 
@@ -134,3 +134,12 @@ def _tree(kind: type[Any]) -> list[type[Any]]:
         if isinstance(hint, type) and is_dataclass(hint):
             found += _tree(hint)
     return found
+
+
+def test_a_failpoint_is_named_by_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failpoint() == ""
+    monkeypatch.setenv("TWOFOLD_FAILPOINT", "journal.append:3")
+    assert failpoint() == "journal.append:3"
+    load(None, {})
+    with pytest.raises(ConfigError, match="failpoint"):
+        load(None, {"failpoint": "journal.append:3"})
