@@ -27,6 +27,7 @@ from twofold.aiops.detect.mining import merge
 from twofold.aiops.detect.mining.features import NAMES, Group, features
 from twofold.aiops.detect.mining.merge import Logistic, rule
 from twofold.aiops.detect.mining.miner import Miner
+from twofold.stats.lines import HOLE
 
 PRIOR: Final = {
     "bias": -1.0, "values": 0.4, "known": -0.5, "log_words": -1.5, "dotted": 1.0, "number": 1.5, "name_before": 2.5,
@@ -58,8 +59,15 @@ class Teacher:
         if ruled is not None:
             return ruled
         labels = {label for member in group.members() for label in self.labels.get(member.id) or {self.now}}
-        self.examples.append((features(group), float(len(labels) == 1)))
+        if _differ_in_one(group):
+            self.examples.append((features(group), float(len(labels) == 1)))
         return float(len(labels) == 1)
+
+
+def _differ_in_one(group: Group) -> bool:
+    """Whether nothing but the place tells the members apart: of two words the label says not which is meant."""
+    first, second = group.newest.symbols, group.others[0].symbols
+    return int(((first != second) & (first != HOLE) & (second != HOLE)).sum()) == 1
 
 
 def examples(lines: Sequence[tuple[str, str]]) -> Examples:

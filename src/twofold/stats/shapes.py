@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from twofold.stats.jit import lean_kernel, lean_part
-from twofold.stats.lines import CHAIN, HOLE, LITERAL, UNSEEN, WILD, Lexicon, Scratch, parse, slot_of
+from twofold.stats.lines import CHAIN, HOLE, LITERAL, MOST_WORDS, UNSEEN, WILD, Lexicon, Scratch, parse, slot_of
 from twofold.stats.words import Bools, Bytes, Int32s, Int64s, placed, text_symbol
 
 
@@ -156,7 +156,8 @@ def near(matrix: Int64s, rows: int, symbol: Int64s, place: Int32s) -> int:  # pr
         matrix: (rows, words) symbols of the templates, `HOLE` for what is variable.
         rows: Templates to look at.
         symbol: (words,) of the line; a `HOLE` in it fits only a hole.
-        place: Filled per row: the only place where the line differs, -1 none, -2 more than one.
+        place: Filled per row: the only place where the line differs; -1 none; -2 more than two;
+            of two places a < b, -3 - (a * MOST_WORDS + b).
 
     Returns:
         The matching row with the fewest holes (the oldest of equals), or -1.
@@ -164,17 +165,20 @@ def near(matrix: Int64s, rows: int, symbol: Int64s, place: Int32s) -> int:  # pr
     words = len(symbol)
     best, fewest = -1, words + 1
     for row in range(rows):
-        where, holes = -1, 0
+        where, second, holes = -1, -1, 0
         for at in range(words):
             value = matrix[row, at]
             if value == HOLE:
                 holes += 1
             elif value != symbol[at]:
-                if where >= 0:
+                if second >= 0:
                     where = -2
                     break
-                where = at
-        place[row] = where
+                if where >= 0:
+                    second = at
+                else:
+                    where = at
+        place[row] = where if second < 0 or where == -2 else -3 - (where * MOST_WORDS + second)  # noqa: PLR2004
         if where == -1 and holes < fewest:
             best, fewest = row, holes
     return best

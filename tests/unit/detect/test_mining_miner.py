@@ -67,6 +67,13 @@ def test_names_in_one_place_become_a_variable_and_states_do_not() -> None:
     assert {f"machine <*> was {state} ok" for state in ("started", "paused", "stopped", "resumed")} <= texts
 
 
+def test_two_names_that_are_both_new_are_two_variables() -> None:
+    miner = Miner()
+    pairs = [("alice", "db.shop.local"), ("bruno", "web.shop.local"), ("carol", "mail.corp.net"), ("dora", "a.b.net")]
+    found = miner.feed_texts([f"login of user {user} from {host} was refused" for user, host in pairs])
+    assert {miner.template(i).text() for i in found.tolist()} == {"login of user <*> from <*> was refused"}
+
+
 def test_an_id_is_made_of_the_first_text_and_what_it_merges_with_keeps_an_alias() -> None:
     miner = Miner()
     first = miner.feed_texts(["session opened for user bob"]).tolist()[0]

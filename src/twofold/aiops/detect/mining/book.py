@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -129,22 +130,23 @@ class Book:
         key = int(hash_of(len(symbols), template.structure[0], symbols, self.shapes.known))
         self.shapes.enter(key, template.row, clock, self.alive)
 
-    def merge(self, bucket: Bucket, indices: Iterable[int], place: int, clock: int) -> int:
-        """Make these members one, with a hole at `place`; gives the index of the oldest, which stays."""
+    def merge(self, bucket: Bucket, indices: Iterable[int], places: Sequence[int], clock: int) -> int:
+        """Make these members one, with a hole at each place; gives the index of the oldest, which stays."""
         first, *others = sorted(indices)
         kept = bucket.members[first]
-        for i in (first, *others):
+        for i, place in product((first, *others), places):
             member = bucket.members[i]
             if member.symbols[place] not in {HOLE, WILD}:
                 kept.note(place, member.words[place], int(self.tally.counts[member.row]) or 1)
                 self.shapes.take(member.words[place])
-        if kept.symbols[place] not in {HOLE, WILD}:
-            self.shapes.count_word(int(kept.symbols[place]), -1)
+        for symbol in kept.symbols[list(places)].tolist():
+            if symbol not in {HOLE, WILD}:
+                self.shapes.count_word(symbol, -1)
         for i in others:
             self._absorb(kept, bucket.members[i])
         self._forget_kin(kept)
         symbols = kept.symbols.copy()
-        symbols[place] = HOLE
+        symbols[list(places)] = HOLE
         kept.symbols = symbols
         bucket.refresh(first)
         bucket.remove(set(others))

@@ -16,12 +16,14 @@ from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS, Masks
 from twofold.aiops.detect.mining.merge import Judge, fitted
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Template
-from twofold.stats.lines import CHAIN, HOLE, MOST_BYTES, WILD, Lexicon, scratch
+from twofold.stats.lines import CHAIN, HOLE, MOST_BYTES, MOST_WORDS, WILD, Lexicon, scratch
 from twofold.stats.shapes import dissect, hash_of, near, scan, table
 from twofold.stats.words import Bytes, Int32s, Int64s, byte_kinds
 
 SAMPLES: Final = 1024
 BLOCK: Final = 16_384
+TWO: Final = -3  # from here on down, `near` tells two places
+MOST_PAIRS: Final = 8
 _SKIPPED: Final = re.compile(r"\w")
 _SPACES: Final = re.compile(r"(\x1b\[[^@-~]*[@-~]|\s)+")
 
@@ -172,7 +174,8 @@ class Miner:
             key = hash_of(words, structure[0], self._room.symbol, self.shapes.known)
             self.shapes.enter(key, row, clock, self.book.alive)
         else:
-            close = bool((bucket.place[: len(bucket.members)] >= 0).any())
+            places = bucket.place[: len(bucket.members)]
+            close = bool(((places >= 0) | (places <= TWO)).any())
             template, novel = self.book.create(structure, *self._texts(data, low, high, words), symbols, clock)
             told = Fresh(line, template.id, template.text()) if novel else None
             row, unlike = self._join(self.book.bucket(structure), clock) if close else (template.row, True)
@@ -214,19 +217,29 @@ class Miner:
             close, where, likely = self._partners(bucket, index)
         return bucket.members[index].row, novel
 
-    def _partners(self, bucket: Bucket, index: int) -> tuple[list[int], int, float]:
-        """Members most likely one with this member, the place of the hole, and how likely."""
+    def _partners(self, bucket: Bucket, index: int) -> tuple[list[int], tuple[int, ...], float]:
+        """Members most likely one with this member, the places of holes, and how likely."""
         template = bucket.members[index]
         near(bucket.matrix, len(bucket.members), template.symbols, bucket.place)
         place = bucket.place[: len(bucket.members)]
-        best: tuple[list[int], int, float] = [], 0, 0.0
+        best: tuple[list[int], tuple[int, ...], float] = [], (), 0.0
         for where in np.unique(place[place >= 0]).tolist():
             close = np.flatnonzero(place == where).tolist()
-            group = Group(template, [bucket.members[i] for i in close], where, self.book.tally.counts, self.shapes)
-            likely = self._judge(group)
+            likely = self._likely(template, bucket, close, where)
             if likely > best[2]:
-                best = close, where, likely
+                best = close, (where,), likely
+        if best[2] >= self.config.merge_at:
+            return best
+        for i in np.flatnonzero(place <= TWO).tolist()[-MOST_PAIRS:]:
+            both = divmod(TWO - int(place[i]), MOST_WORDS)
+            likely = min(self._likely(template, bucket, [i], where) for where in both)
+            if likely > max(best[2], self.config.merge_at):
+                best = [i], both, likely
         return best
+
+    def _likely(self, template: Template, bucket: Bucket, close: list[int], where: int) -> float:
+        members = [bucket.members[i] for i in close]
+        return self._judge(Group(template, members, where, self.book.tally.counts, self.shapes))
 
     def _look_at_samples(self, data: Bytes, offsets: Int64s, out: Int32s) -> None:
         """Note values that are not what they always were, in lines whose text was new to their template."""
