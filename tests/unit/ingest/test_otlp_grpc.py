@@ -124,7 +124,11 @@ def test_what_may_succeed_later_says_when(bench: Bench, error: Exception, code: 
     assert RetryInfo.FromString(trailer["google.rpc.retryinfo-bin"]) == retry
 
 
-@pytest.mark.parametrize("message", [b"\xff\xff\xff", b"\x1f\x8bno gzip", b"x\x9cno zlib", gzip.compress(ONE)[:-5]])
+@pytest.mark.parametrize(
+    "message",
+    [b"\xff\xff\xff", b"\x1f\x8bno gzip", b"x\x9cno zlib", gzip.compress(ONE)[:-5]],
+    ids=["no message", "no gzip", "no zlib", "cut off"],
+)
 def test_bad_input_is_invalid_argument_and_not_sent_again(bench: Bench, message: bytes) -> None:
     found = refused(bench, message)
     status, trailer = details(found)
