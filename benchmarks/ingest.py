@@ -82,15 +82,15 @@ def _run(peer: Peer, series: int, seconds: float) -> tuple[dict[str, float], int
     idle = rss_bytes(child)
     load = Load(peer.write.replace("/api/v1/write", "/v1/metrics"), "otlp", prepare("otlp", series), clients=CLIENTS)
     first_ns = time.time_ns() - PAST_S * 10**9
-    load.run(first_ns, steps=WARM_STEPS)
-    _drained(peer, WARM_STEPS * series)
+    warm, sent = load.run(first_ns, steps=WARM_STEPS)
+    _drained(peer, warm_points := sent.points)
     calm(child)
     known = rss_bytes(child)
     used, written, began = cpu_s(child), _written(child), time.perf_counter()
     with Watcher(lambda: rss_bytes(child)) as rss:
-        _, sent = load.run(first_ns + WARM_STEPS * STEP_S * 10**9, seconds=seconds)
+        _, sent = load.run(first_ns + warm * STEP_S * 10**9, seconds=seconds)
         sent_s = time.perf_counter() - began
-        _drained(peer, WARM_STEPS * series + sent.points)
+        _drained(peer, warm_points + sent.points)
         all_s = time.perf_counter() - began
     points = sent.points
     found = {
@@ -104,7 +104,7 @@ def _run(peer: Peer, series: int, seconds: float) -> tuple[dict[str, float], int
         "bytes_per_idle_series": (known - idle) / series,
         "written_bytes_per_point": (_written(child) - written) / points,
     }
-    return found, WARM_STEPS * series + points
+    return found, warm_points + points
 
 
 def _drained(peer: Peer, rows: int, limit_s: float = 600.0) -> None:

@@ -41,42 +41,50 @@ Floats = npt.NDArray[np.float64]
 class Request:
     """One request of at most `PER_REQUEST` gauges that wander about their means, two decimals."""
 
-    def __init__(self, protocol: str, first: int, count: int) -> None:
-        self.count = count
+    def __init__(self, protocol: str, first: int, series: int, steps: int) -> None:
+        self.count = series * steps
+        self.steps = steps
         self.packed = protocol == "write"
-        self._body = bytearray((_write if self.packed else _otlp)(first, count))
-        self._values = _field(self._body, np.array(_VALUE_MARK).tobytes(), count)
+        self._body = bytearray((_write if self.packed else _otlp)(first, series, steps))
+        self._values = _field(self._body, np.array(_VALUE_MARK).tobytes(), self.count)
         mark = _varint(_TIME_MARK // 10**6) if self.packed else np.frombuffer(np.int64(_TIME_MARK).tobytes(), np.uint8)
-        self._times = _field(self._body, mark.tobytes(), count)
-        self._mean = np.random.default_rng(first).uniform(20.0, 100.0, count)
-        self._away = np.zeros(count)
+        self._times = _field(self._body, mark.tobytes(), self.count).reshape(steps, series, -1)
+        self._mean = np.random.default_rng(first).uniform(20.0, 100.0, series)
+        self._away = np.zeros(series)
         self._draw = np.random.default_rng(first + 1)
+
+    def _step(self) -> Floats:
+        """The series' next values."""
+        at = int(self._draw.integers(0, len(_NOISE) - len(self._away)))
+        self._away *= CALLED_BACK
+        self._away += _NOISE[at : at + len(self._away)]
+        return np.rint((self._mean + self._away) * 100.0) / 100.0
 
     def body(self, time_ns: int) -> bytes | bytearray:
         """The request at this time, with new values."""
-        at = int(self._draw.integers(0, len(_NOISE) - self.count))
-        self._away *= CALLED_BACK
-        self._away += _NOISE[at : at + self.count]
-        values = np.rint((self._mean + self._away) * 100.0) / 100.0
+        values = np.concatenate([self._step() for _ in range(self.steps)])
         self._values[:] = values.view(np.uint8).reshape(self.count, 8)
-        self._times[:] = _varint(time_ns // 10**6) if self.packed else np.array([time_ns], np.int64).view(np.uint8)
+        for number, times in enumerate(self._times):
+            at_ns = time_ns + number * STEP_S * 10**9
+            times[:] = _varint(at_ns // 10**6) if self.packed else np.array([at_ns], np.int64).view(np.uint8)
         return bytes(cramjam.snappy.compress_raw(self._body)) if self.packed else self._body
 
 
 def prepare(protocol: str, series: int) -> list[Request]:
-    """Requests that together send each series once. `protocol` is `otlp` or `write`."""
+    """Requests that together send each series once, or few series some steps at once, as `otlp` or `write`."""
+    steps = max(1, PER_REQUEST // series)
     firsts = range(0, series, PER_REQUEST)
-    return [Request(protocol, first, min(PER_REQUEST, series - first)) for first in firsts]
+    return [Request(protocol, first, min(PER_REQUEST, series - first), steps) for first in firsts]
 
 
-def _otlp(first: int, count: int) -> bytes:
+def _otlp(first: int, series: int, steps: int) -> bytes:
     message = ExportMetricsServiceRequest()
     resource = message.resource_metrics.add()
     name = resource.resource.attributes.add()
     name.key, name.value.string_value = "service.name", f"service-{first // PER_REQUEST % SERVICES}"
     metric = resource.scope_metrics.add().metrics.add()
     metric.name = f"bench.value{first // PER_REQUEST % METRICS:02d}"
-    for number in range(first, first + count):
+    for number in [*range(first, first + series)] * steps:
         point = metric.gauge.data_points.add()
         point.time_unix_nano = _TIME_MARK
         point.as_double = _VALUE_MARK
@@ -86,17 +94,17 @@ def _otlp(first: int, count: int) -> bytes:
     return body
 
 
-def _write(first: int, count: int) -> bytes:
+def _write(first: int, series: int, steps: int) -> bytes:
     message = WriteRequest()
-    for number in range(first, first + count):
-        series = message.timeseries.add()
+    for number in [*range(first, first + series)] * steps:
+        each = message.timeseries.add()
         for key, value in (
             ("__name__", f"bench_value{first // PER_REQUEST % METRICS:02d}"),
             ("instance", f"instance-{number:07d}"),
             ("job", f"service-{first // PER_REQUEST % SERVICES:02d}"),
         ):
-            series.labels.add(name=key, value=value)
-        series.samples.add(value=_VALUE_MARK, timestamp=_TIME_MARK // 10**6)
+            each.labels.add(name=key, value=value)
+        each.samples.add(value=_VALUE_MARK, timestamp=_TIME_MARK // 10**6)
     body: bytes = message.SerializeToString()
     return body
 
@@ -144,15 +152,17 @@ class Load:
             f"POST {self._parts.path} HTTP/1.1\r\nHost: {self._parts.netloc}\r\n"
             f"Content-Type: application/x-protobuf\r\n{extra}"
         )
+        self._steps = requests[0].steps
         self._shares = [requests[n::clients] for n in range(min(clients, len(requests)))]
 
     def run(self, first_ns: int, *, steps: int = 0, seconds: float = 0.0, pace_s: float = 0.0) -> tuple[int, Sent]:
-        """Send `steps` steps, or for `seconds`; with `pace_s` no more than a step in that time.
+        """Send `steps` steps or a few more, or for `seconds`; with `pace_s` no more than a request in that time.
 
         Returns:
             How many steps every series was sent, and what was sent.
         """
-        turns = _Turns(len(self._shares), steps)
+        turns = _Turns(len(self._shares), -(-steps // self._steps))
+        request_ns = self._steps * STEP_S * 10**9
         begun = time.monotonic()
         sent = [Sent() for _ in self._shares]
         failures: list[BaseException] = []
@@ -163,7 +173,7 @@ class Load:
                     for step in turns.of(number):
                         time.sleep(max(0.0, begun + step * pace_s - time.monotonic()))
                         for request in self._shares[number]:
-                            self._post(connection, request, first_ns + step * STEP_S * 10**9, sent[number])
+                            self._post(connection, request, first_ns + step * request_ns, sent[number])
                         if seconds and time.monotonic() - begun >= seconds:
                             turns.finish()
             except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
@@ -184,7 +194,7 @@ class Load:
             total.refused += each.refused
             total.acks_s += each.acks_s
             total.cpu_s += each.cpu_s
-        return turns.done, total
+        return turns.done * self._steps, total
 
     def _connect(self) -> socket.socket:
         connection = socket.create_connection((self._parts.hostname or "", self._parts.port or 80), timeout=120.0)

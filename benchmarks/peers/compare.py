@@ -39,21 +39,21 @@ def compare(series: int, steps: int) -> dict[str, dict[str, float]]:
 def _measure(peer: Peer, series: int, steps: int) -> dict[str, float]:
     begin_ns = (time.time_ns() // 10**9 - (steps + WARM_STEPS) * STEP_S) // HOUR_S * HOUR_S * 10**9
     load = Load(peer.write, "write", prepare("write", series), clients=CLIENTS)
-    load.run(begin_ns, steps=WARM_STEPS)
+    warm, first = load.run(begin_ns, steps=WARM_STEPS)
     calm(peer.process)
     used, began = cpu_s(peer.process), time.perf_counter()
     with Watcher(lambda: rss_bytes(peer.process)) as rss:
-        _, sent = load.run(begin_ns + WARM_STEPS * STEP_S * 10**9, steps=steps)
+        _, sent = load.run(begin_ns + warm * STEP_S * 10**9, steps=steps)
         took = time.perf_counter() - began
         calm(peer.process)
     size, own = peer.compact()
     used = cpu_s(peer.process) - used + own
-    end_s = begin_ns // 10**9 + (WARM_STEPS + steps) * STEP_S
+    end_s = begin_ns // 10**9 + (warm + steps) * STEP_S
     return {
         "cpu_ns_per_point": used / sent.points * 1e9,
         "points_per_s": sent.points / took,
         "rss_mb": rss.highest / 1e6,
-        "bytes_per_point": size / (sent.points + WARM_STEPS * series),
+        "bytes_per_point": size / (sent.points + first.points),
         **_asked(peer, series, end_s),
     }
 
