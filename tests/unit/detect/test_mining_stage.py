@@ -79,7 +79,9 @@ def test_a_template_of_errors_has_a_series_of_errors_at_once() -> None:
 def test_a_template_that_falls_silent_has_rate_zero_until_it_is_idle() -> None:
     catalog = MemoryCatalog()
     stage = Mining(catalog, CONFIG)
-    extra = {tick: [line("service:a", f"beat {tick}", at_s=tick * 5.0, severity=9) for _ in range(5)] for tick in range(10)}
+    extra = {
+        tick: [line("service:a", f"beat {tick}", at_s=tick * 5.0, severity=9) for _ in range(5)] for tick in range(10)
+    }
     made = run(stage, 0, 200, extra)
     beats = rates(made, catalog, TEMPLATE_RATE, template_of(stage, "beat"))
     assert beats[0] == 1.0
@@ -171,7 +173,8 @@ def test_a_merge_hands_the_series_on() -> None:
     stage = Mining(catalog, MiningConfig(rates=RateConfig(least_lines=2, least_age_s=0)))
     names = ("alice", "bruno", "carol", "dora", "emil")
     visits = {
-        t: [line("service:a", f"session opened for user {names[min(t // 4, 4)]}", at_s=t * 5.0, severity=9)] * 2 for t in range(24)
+        t: [line("service:a", f"session opened for user {names[min(t // 4, 4)]}", at_s=t * 5.0, severity=9)] * 2
+        for t in range(24)
     }
     made = run(stage, 0, 24, visits)
     sessions = [s for s in catalog.series.values() if s.labels.get("template") == f"{template_id(stage):016x}"]

@@ -54,5 +54,5 @@ class Logistic:
 
 def fitted() -> Logistic:
     """The model as fitted by `python -m benchmarks.logs.fit`; `merge.json` says on what."""
-    data = json.loads(resources.files(__package__).joinpath("merge.json").read_text())
+    data = json.loads(resources.files("twofold.aiops.detect.mining").joinpath("merge.json").read_text())
     return Logistic(data["weights"])

@@ -49,7 +49,7 @@ def stem(word: str) -> str:
 def _groups() -> Mapping[str, tuple[str, ...]]:
     """Groups of `thesaurus.txt` by the stems of their words."""
     found: dict[str, list[str]] = defaultdict(list)
-    lines = resources.files(__package__).joinpath("thesaurus.txt").read_text().splitlines()
+    lines = resources.files("twofold.aiops.detect.mining").joinpath("thesaurus.txt").read_text().splitlines()
     for number, line in enumerate(line for line in lines if line and not line.startswith("#")):
         for root in dict.fromkeys(stem(word) for word in line.split()):
             found[root].append(f"#{number}")
