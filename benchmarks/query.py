@@ -109,7 +109,7 @@ def questions(history: DeltaHistory, sids: np.ndarray) -> dict[str, Callable[[in
 
     def read(count: int, start: int, stop: int, step_ns: int = 0) -> int:
         chosen = some(count) if count < len(sids) else [int(sid) for sid in sids]
-        rows = history.samples(chosen, start, stop, tenant="main", step_ns=step_ns).num_rows
+        rows: int = history.samples(chosen, start, stop, tenant="main", step_ns=step_ns).num_rows
         expected = count * (stop - start) // (step_ns or STEP_NS)
         if rows != expected:
             raise SystemExit(f"{rows} rows found, {expected} expected")
@@ -117,13 +117,14 @@ def questions(history: DeltaHistory, sids: np.ndarray) -> dict[str, Callable[[in
 
     def sql(hour: int) -> int:
         (sid,) = some(1)
-        return history.query(
+        found = history.query(
             "SELECT time_ns, value FROM samples WHERE sid = $sid ORDER BY time_ns",
             tenant="main",
             parameters={"sid": sid},
             start_ns=BEGIN_NS + hour * HOUR_NS,
             end_ns=BEGIN_NS + (hour + 1) * HOUR_NS,
-        ).num_rows
+        )
+        return int(found.num_rows)
 
     return {
         "one_series_1h_ms": lambda run: read(1, BEGIN_NS + run * HOUR_NS, BEGIN_NS + (run + 1) * HOUR_NS),

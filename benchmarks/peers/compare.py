@@ -64,7 +64,12 @@ def _asked(peer: Peer, series: int, end_s: int) -> dict[str, float]:
     with httpx.Client(base_url=peer.query, headers=headers, timeout=60.0, trust_env=False) as http:
 
         def ask(query: str, step_s: int, expected: int) -> float:
-            given = {"query": query, "start": end_s - HOUR_S, "end": end_s - STEP_S, "step": step_s}
+            given: dict[str, str | int] = {
+                "query": query,
+                "start": end_s - HOUR_S,
+                "end": end_s - STEP_S,
+                "step": step_s,
+            }
             began = time.perf_counter()
             answer = http.get("/api/v1/query_range", params=given)
             took = time.perf_counter() - began
