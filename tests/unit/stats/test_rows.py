@@ -48,7 +48,7 @@ def test_a_batch_met_before_gets_the_same_rows_and_one_that_only_looks_alike_its
 ) -> None:
     monkeypatch.setattr(rows, "REMEMBERED", 1000)
     draw = np.random.default_rng(1)
-    index, plain = RowIndex(), {}
+    index, plain = RowIndex(), dict[int, int]()
     for _ in range(50):
         sids = np.sort(draw.choice(400, 100, replace=False))
         sids[[0, -1]] = (1000, 1001)
