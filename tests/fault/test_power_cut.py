@@ -78,7 +78,7 @@ def cut_power(nursery: Nursery, root: Path, cuts: int, seed: int) -> None:
             nursery.end()
         expected |= acknowledged(told)
         shutil.copytree(after / "data", root / "checked")
-        settle(root / "checked", expected)
+        settle(root / "checked", expected, torn=True)
         shutil.rmtree(root / "checked")
         shutil.rmtree(image)
         image = after
