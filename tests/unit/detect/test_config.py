@@ -45,7 +45,7 @@ def test_what_is_no_setting_stops_it(text: str) -> None:
         (series("span.duration.p50", "s"), Floor(0.005, 0.25)),
         (series("http.latency", "ms"), Floor(5.0, 0.25)),
         (series("rpc_duration_seconds"), Floor(0.005, 0.25)),
-        (series("span.error_ratio", "1"), Floor(0.03, 0.5)),
+        (series("span.error_ratio", "1"), Floor(0.033, 0.5)),
         (series("process.memory.usage", "By"), Floor(4 * MIB, 0.15)),
         (series("process_resident_memory_bytes"), Floor(4 * MIB, 0.15)),
         (series("process.cpu.time", "s", SeriesKind.COUNTER), Floor(0.1, 0.3)),
