@@ -57,8 +57,14 @@ lock: $(VENV)/.uv  ## Resolve dependencies anew: by hash, with no registry addre
 	    --no-emit-index-url --no-emit-find-links -q -o requirements/$$name.txt; \
 	done
 
+peers: .peers/logs/bin/python  ## Set up the peers of the benchmarks, each in an environment of its own
+
+.peers/logs/bin/python: requirements/peers/logs.txt
+	PYTHON=$(PYTHON) benchmarks/peers-logs
+	touch $@
+
 clean:  ## Remove what was built, not what was recorded
-	rm -rf $(VENV) dist src/twofold/web/static web/node_modules
+	rm -rf $(VENV) .peers dist src/twofold/web/static web/node_modules
 
 $(VENV)/.uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit("Twofold needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -1,6 +1,6 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → slo → lograte → drift → panel → capacity → correlate → diagnose
+topology → red → slo → lograte → mining → drift → panel → capacity → correlate → diagnose
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Final
 
 from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.lograte import LogRate
+from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.detect.slo import Slos
@@ -43,6 +44,7 @@ def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles
             Red(catalog, tenant=tenant, lane=lane),
             Slos(config.slos, catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
+            Mining(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant),
             Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
