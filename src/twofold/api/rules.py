@@ -29,7 +29,15 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.ADMIN: frozenset(Permission) - {Permission.PUBLIC},
 }
 ALL_SCOPES: Final = "*"  # scope of a session: everything that the role may do
-RESERVED: Final = ("/api/", "/v1/", "/v2/", "/webhooks/", "/prometheus/", "/loki/", "/elasticsearch/")  # never answered by the UI
+RESERVED: Final = (
+    "/api/",
+    "/v1/",
+    "/v2/",
+    "/webhooks/",
+    "/prometheus/",
+    "/loki/",
+    "/elasticsearch/",
+)  # never answered by the UI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
