@@ -180,7 +180,12 @@ def test_spans_that_share_a_peer_in_the_walk_share_it_in_the_validated_way(way: 
 def test_a_thousand_addresses_of_one_host_ask_for_its_name_once(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     real = ShortSpans._decode.__globals__["peer_entity"]
-    monkeypatch.setitem(ShortSpans._decode.__globals__, "peer_entity", lambda *it: asked.append(1) or real(*it))
+
+    def counted(*given: object) -> object:
+        asked.append(1)
+        return real(*given)
+
+    monkeypatch.setitem(ShortSpans._decode.__globals__, "peer_entity", counted)
     made = [span("GET", kind=3, url__full=f"https://api.example.com/orders/{n}?page={n}") for n in range(1000)]
     found = way.short(traces_request(*made).SerializeToString())
     assert found is not None
