@@ -9,11 +9,10 @@ when they exist.
 from __future__ import annotations
 
 import itertools
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -25,14 +24,15 @@ from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.rules import firings, read_rules
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.stage import Diagnose
-from twofold.errors import InputError, NotFound, TooLarge, TwofoldError
+from twofold.errors import InputError, TooLarge, TwofoldError
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.workflow import Context, Json
+from twofold.joints.hindsight import Made, figures_of, hold_against, labels_of
 from twofold.joints.rule_pages import pages_of
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
 from twofold.records.alert import Alert
-from twofold.records.backtest import Backtest, BacktestState, Figures, Label, Missed, Page
+from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.codec import from_json
 from twofold.records.columns import Samples
 from twofold.records.diagnosis import Diagnosis
@@ -43,7 +43,6 @@ from twofold.records.frame import Lane
 from twofold.records.incident import Incident
 from twofold.records.model import ModelKind
 from twofold.records.time import SECOND_NS, to_ns
-from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
 from twofold.store.blobs import Blobs
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
@@ -54,8 +53,6 @@ NAME: Final = "backtest"
 """Name under which the workflow is registered. Its id is the backtest's id."""
 MODEL: Final = "panel"
 MOST_PAGES: Final = 500
-GRACE: Final = timedelta(seconds=60)
-"""A page this long after a label's end still belongs to it."""
 _CHUNK_ROWS: Final = 1_000_000
 _LEAST_CHUNK_NS: Final = 10 * SECOND_NS
 _FIRST_CHUNK_NS: Final = 600 * SECOND_NS
@@ -65,7 +62,6 @@ _SQL: Final = "SELECT sid, time_ns, value FROM samples ORDER BY time_ns"
 _COUNT_SQL: Final = "SELECT count(*) AS n FROM samples"
 _LIMIT: Final = 10_000
 _RULE_LIMITS: Final = Limits(seconds=300.0, samples=50_000_000, cells=50_000_000)
-_WEEK_S: Final = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +74,6 @@ class Settings:
     causes: DiagnoseConfig
     ranker: str
     lateness_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What came out of a replay; of records written several times the last."""
-
-    findings: dict[str, Finding]
-    alerts: dict[str, Alert]
-    incidents: dict[str, Incident]
-    diagnoses: dict[str, Diagnosis]
-    points: int
-    series: int
 
 
 class Backtests:
@@ -149,7 +133,7 @@ class Backtests:
             raise InputError(f"there are no samples between {asked.start} and {asked.end}")
         pages, missed = hold_against(made, labels, asked.start, asked.end)
         took = (time.monotonic() - clock, time.process_time() - cpu)
-        figures = _figures(made, pages, labels, asked, took)
+        figures = figures_of(made, pages, labels, asked, took)
         return replace(
             asked,
             state=BacktestState.DONE,
@@ -272,105 +256,6 @@ class Backtests:
             ranker=ranker,
             lateness_s=self._lateness_s,
         )
-
-
-def labels_of(ledger: Ledger, start: datetime, end: datetime, *, tenant: str) -> list[Label]:
-    """What verdicts say of the incidents of a period; of several by one author on one subject the last counts."""
-    since = start - timedelta(days=1)  # a verdict comes after its incident, an incident may have begun before
-    latest: dict[tuple[str, str, str, str], Verdict] = {}
-    for verdict in ledger.find(Verdict, tenant=tenant, since=since, limit=_LIMIT, newest_first=False):
-        latest[verdict.author, verdict.subject, verdict.ref, verdict.incident] = verdict
-    by_incident: dict[str, list[Verdict]] = {}
-    for verdict in latest.values():
-        by_incident.setdefault(verdict.incident, []).append(verdict)
-    found = []
-    for incident, verdicts in sorted(by_incident.items()):
-        try:
-            record = ledger.get(Incident, incident, tenant=tenant)
-        except NotFound:
-            continue
-        if start <= record.detected < end:
-            found.append(_label(record, verdicts))
-    return found
-
-
-def _label(incident: Incident, verdicts: Sequence[Verdict]) -> Label:
-    causes = tuple(
-        sorted({v.ref for v in verdicts if v.subject is VerdictSubject.SUSPECT and v.value is VerdictValue.RIGHT})
-    )
-    about = [v.value for v in verdicts if v.subject in (VerdictSubject.GROUP, VerdictSubject.ALERT)]
-    noise = not causes and bool(about) and VerdictValue.RIGHT not in about
-    end = incident.end or incident.last_seen
-    return Label(name=incident.id, start=incident.start, end=max(end, incident.start), entities=causes, noise=noise)
-
-
-def hold_against(
-    made: Made, labels: Sequence[Label], start: datetime, end: datetime
-) -> tuple[list[Page], list[Missed]]:
-    """Pages of the period, each with the label it falls into, and the labels that have none.
-
-    A page falls into a label when it was detected between the label's start and a minute after its end. Where
-    labels overlap, the one whose cause is among the page's suspects is taken, otherwise the one that began last.
-    """
-    incidents = [one for one in made.incidents.values() if not one.merged_into and start <= one.detected < end]
-    pages = [
-        _page(one, made.diagnoses.get(one.id), labels) for one in sorted(incidents, key=lambda x: (x.detected, x.id))
-    ]
-    has = {page.label for page in pages}
-    wanted = [label for label in labels if not label.noise]
-    return pages, [Missed(name=x.name, start=x.start, entities=x.entities) for x in wanted if x.name not in has]
-
-
-def _page(incident: Incident, diagnosis: Diagnosis | None, labels: Sequence[Label]) -> Page:
-    suspects = [one.entity for one in diagnosis.suspects] if diagnosis else []
-
-    def rank(label: Label) -> int:
-        return next((place for place, entity in enumerate(suspects, 1) if entity in label.entities), 0)
-
-    fits = [label for label in labels if label.start <= incident.detected <= label.end + GRACE]
-    label = max(fits, key=lambda one: (rank(one) > 0, one.start), default=None)
-    return Page(
-        incident=incident.id,
-        title=incident.title,
-        severity=incident.severity,
-        start=incident.start,
-        detected=incident.detected,
-        alerts=len(incident.alerts),
-        suspect=suspects[0] if suspects else "",
-        rank=rank(label) if label else 0,
-        label=label.name if label else "",
-        noise=bool(label and label.noise),
-    )
-
-
-def _figures(
-    made: Made, pages: Sequence[Page], labels: Sequence[Label], asked: Backtest, took: tuple[float, float]
-) -> Figures:
-    wanted = {label.name: label for label in labels if not label.noise}
-    firsts: dict[str, Page] = {}
-    for page in pages:
-        if page.label in wanted:
-            firsts.setdefault(page.label, page)
-    delays = [(page.detected - wanted[name].start).total_seconds() for name, page in firsts.items()]
-    period_s = (asked.end - asked.start).total_seconds()
-    seconds, cpu_s = took
-    return Figures(
-        points=made.points,
-        series=made.series,
-        seconds=round(seconds, 3),
-        cpu_s=round(cpu_s, 3),
-        findings=sum(asked.start <= one.onset < asked.end for one in made.findings.values()),
-        alerts=sum(asked.start <= one.start < asked.end for one in made.alerts.values()),
-        pages=len(pages),
-        labels=len(wanted),
-        found=len(firsts),
-        first=sum(page.rank == 1 for page in firsts.values()),
-        noise=sum(page.noise for page in pages),
-        repeats=sum(page.label in wanted for page in pages) - len(firsts),
-        pages_per_week=round(len(pages) * _WEEK_S / period_s, 2),
-        cpu_s_per_day=round(cpu_s * 86_400.0 / (period_s + asked.warm_up_s), 2),
-        median_delay_s=round(statistics.median(delays), 1) if delays else None,
-    )
 
 
 def _keep(made: Made, items: Sequence[object]) -> None:

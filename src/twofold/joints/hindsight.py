@@ -1,0 +1,138 @@
+"""Held against what is known: which pages were wanted, which were noise, what was missed, and the figures of it.
+
+Belongs to joint 1. What is known are labels: given by whoever asks, or what verdicts say of past incidents.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from twofold.errors import NotFound
+from twofold.records.alert import Alert
+from twofold.records.backtest import Backtest, Figures, Label, Missed, Page
+from twofold.records.diagnosis import Diagnosis
+from twofold.records.finding import Finding
+from twofold.records.incident import Incident
+from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
+from twofold.store.ledger import Ledger
+
+GRACE: Final = timedelta(seconds=60)
+"""A page this long after a label's end still belongs to it."""
+_LIMIT: Final = 10_000
+_WEEK_S: Final = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came out of a replay; of records written several times the last."""
+
+    findings: dict[str, Finding]
+    alerts: dict[str, Alert]
+    incidents: dict[str, Incident]
+    diagnoses: dict[str, Diagnosis]
+    points: int
+    series: int
+
+
+def labels_of(ledger: Ledger, start: datetime, end: datetime, *, tenant: str) -> list[Label]:
+    """What verdicts say of the incidents of a period; of several by one author on one subject the last counts."""
+    since = start - timedelta(days=1)  # a verdict comes after its incident, an incident may have begun before
+    latest: dict[tuple[str, str, str, str], Verdict] = {}
+    for verdict in ledger.find(Verdict, tenant=tenant, since=since, limit=_LIMIT, newest_first=False):
+        latest[verdict.author, verdict.subject, verdict.ref, verdict.incident] = verdict
+    by_incident: dict[str, list[Verdict]] = {}
+    for verdict in latest.values():
+        by_incident.setdefault(verdict.incident, []).append(verdict)
+    found = []
+    for incident, verdicts in sorted(by_incident.items()):
+        try:
+            record = ledger.get(Incident, incident, tenant=tenant)
+        except NotFound:
+            continue
+        if start <= record.detected < end:
+            found.append(_label(record, verdicts))
+    return found
+
+
+def _label(incident: Incident, verdicts: Sequence[Verdict]) -> Label:
+    causes = tuple(
+        sorted({v.ref for v in verdicts if v.subject is VerdictSubject.SUSPECT and v.value is VerdictValue.RIGHT})
+    )
+    about = [v.value for v in verdicts if v.subject in (VerdictSubject.GROUP, VerdictSubject.ALERT)]
+    noise = not causes and bool(about) and VerdictValue.RIGHT not in about
+    end = incident.end or incident.last_seen
+    return Label(name=incident.id, start=incident.start, end=max(end, incident.start), entities=causes, noise=noise)
+
+
+def hold_against(
+    made: Made, labels: Sequence[Label], start: datetime, end: datetime
+) -> tuple[list[Page], list[Missed]]:
+    """Pages of the period, each with the label it falls into, and the labels that have none.
+
+    A page falls into a label when it was detected between the label's start and a minute after its end. Where
+    labels overlap, the one whose cause is among the page's suspects is taken, otherwise the one that began last.
+    """
+    incidents = [one for one in made.incidents.values() if not one.merged_into and start <= one.detected < end]
+    pages = [
+        _page(one, made.diagnoses.get(one.id), labels) for one in sorted(incidents, key=lambda x: (x.detected, x.id))
+    ]
+    has = {page.label for page in pages}
+    wanted = [label for label in labels if not label.noise]
+    return pages, [Missed(name=x.name, start=x.start, entities=x.entities) for x in wanted if x.name not in has]
+
+
+def _page(incident: Incident, diagnosis: Diagnosis | None, labels: Sequence[Label]) -> Page:
+    suspects = [one.entity for one in diagnosis.suspects] if diagnosis else []
+
+    def rank(label: Label) -> int:
+        return next((place for place, entity in enumerate(suspects, 1) if entity in label.entities), 0)
+
+    fits = [label for label in labels if label.start <= incident.detected <= label.end + GRACE]
+    label = max(fits, key=lambda one: (rank(one) > 0, one.start), default=None)
+    return Page(
+        incident=incident.id,
+        title=incident.title,
+        severity=incident.severity,
+        start=incident.start,
+        detected=incident.detected,
+        alerts=len(incident.alerts),
+        suspect=suspects[0] if suspects else "",
+        rank=rank(label) if label else 0,
+        label=label.name if label else "",
+        noise=bool(label and label.noise),
+    )
+
+
+def figures_of(
+    made: Made, pages: Sequence[Page], labels: Sequence[Label], asked: Backtest, took: tuple[float, float]
+) -> Figures:
+    """The replay in numbers. `took` is the time by the clock and of the processor, in seconds."""
+    wanted = {label.name: label for label in labels if not label.noise}
+    firsts: dict[str, Page] = {}
+    for page in pages:
+        if page.label in wanted:
+            firsts.setdefault(page.label, page)
+    delays = [(page.detected - wanted[name].start).total_seconds() for name, page in firsts.items()]
+    period_s = (asked.end - asked.start).total_seconds()
+    seconds, cpu_s = took
+    return Figures(
+        points=made.points,
+        series=made.series,
+        seconds=round(seconds, 3),
+        cpu_s=round(cpu_s, 3),
+        findings=sum(asked.start <= one.onset < asked.end for one in made.findings.values()),
+        alerts=sum(asked.start <= one.start < asked.end for one in made.alerts.values()),
+        pages=len(pages),
+        labels=len(wanted),
+        found=len(firsts),
+        first=sum(page.rank == 1 for page in firsts.values()),
+        noise=sum(page.noise for page in pages),
+        repeats=sum(page.label in wanted for page in pages) - len(firsts),
+        pages_per_week=round(len(pages) * _WEEK_S / period_s, 2),
+        cpu_s_per_day=round(cpu_s * 86_400.0 / (period_s + asked.warm_up_s), 2),
+        median_delay_s=round(statistics.median(delays), 1) if delays else None,
+    )
