@@ -188,6 +188,14 @@ def _stored(up: Up) -> dict[str, Counter[str]]:
     }
 
 
+def _derived(up: Up) -> bool:
+    """Whether a sample that stages made of spans can be read."""
+    with up.client() as client:
+        series = client.get("/api/v1/series", params={"metric": "span.rate"}).raise_for_status().json()["items"]
+        points = (client.get(f"/api/v1/series/{each['sid']}/points").raise_for_status().json() for each in series)
+        return any(found["mean"] for found in points)
+
+
 def kill_again_and_again(home: Path, kills: int, seed: int) -> None:
     """Start, send, kill at a random moment; at the end everything acknowledged is there, once."""
     up = Up(home, BUSY)
@@ -208,6 +216,7 @@ def kill_again_and_again(home: Path, kills: int, seed: int) -> None:
         for account in _balances(up):
             account.check()
         _readable_through_the_api(up, acknowledged)
+        wait_for(lambda: _derived(up), 60, lambda: "no window of spans was ever closed")
         wait_for(lambda: len(up.worker_pids()) == 1, 60)  # orphans of killed ones are gone, one is at work
         assert up.stop() == 0
         assert up.worker_pids() == []

@@ -144,7 +144,8 @@ def test_another_tenant_sees_nothing(shop: World) -> None:
 def test_errors_have_the_form_of_prometheus_and_name_the_limit(
     shop: World, path: str, parameters: dict[str, Any], status: int, kind: str, words: str
 ) -> None:
-    found = ask(shop, path, **parameters)
+    moment = {"time": NOW_S} if path == "query" else {}  # the samples are old when the tests before took long
+    found = ask(shop, path, **(moment | parameters))
     body = found.json()
     assert (found.status_code, body["status"], body["errorType"]) == (status, "error", kind), body
     assert words in body["error"]
