@@ -58,14 +58,16 @@ def up(
     config: Annotated[Path | None, typer.Option("--config", help="Settings as YAML.")] = None,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "",
     port: Annotated[int, typer.Option(help="UI, API and receivers [7070].")] = 0,
-    otlp_port: Annotated[int, typer.Option(help="OTLP/HTTP [4318].")] = 0,
+    otlp_port: Annotated[int | None, typer.Option(help="OTLP/HTTP; 0 turns it off [4318].")] = None,
+    otlp_grpc_port: Annotated[int | None, typer.Option(help="OTLP/gRPC; 0 turns it off [4317].")] = None,
     capture: Annotated[Path | None, typer.Option(help="Also write every accepted request into this file.")] = None,
 ) -> None:
-    """Start Twofold: UI, API and receivers on one port, OTLP/HTTP on 4318."""
+    """Start Twofold: UI, API and receivers on one port, OTLP on 4318 (HTTP) and 4317 (gRPC)."""
     from twofold.app import serve
     from twofold.config import load
 
-    http = {name: value for name, value in (("host", host), ("port", port), ("otlp_port", otlp_port)) if value}
+    given = {"host": host or None, "port": port or None, "otlp_port": otlp_port, "otlp_grpc_port": otlp_grpc_port}
+    http = {name: value for name, value in given.items() if value is not None}
     serve.run(load(config, {"home": home, "capture": capture, "http": http}))
 
 
