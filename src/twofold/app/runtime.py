@@ -38,6 +38,12 @@ def settle_objects() -> None:
     gc.set_threshold(_NEW_OBJECTS, 20, 20)
 
 
+def release_objects() -> None:
+    """Undo `settle_objects` before the end: native libraries complain of objects that outlive them."""
+    gc.unfreeze()
+    gc.collect()
+
+
 def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes the fastest loop there is here; None for Python's own."""
     try:

@@ -36,7 +36,7 @@ from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
-from twofold.app.runtime import event_loop, settle_objects, tune_memory
+from twofold.app.runtime import event_loop, release_objects, settle_objects, tune_memory
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
@@ -209,6 +209,8 @@ def run(config: Config) -> None:
             runner.run(_serve(server, begun))
     finally:
         server.stop()
+        del server
+        release_objects()
 
 
 async def _serve(server: Server, begun: float) -> None:
