@@ -33,14 +33,15 @@ const COLUMNS: Column[] = [
 export function Backtests({ model }: { model: ModelDetail }) {
   const backtests = useQuery(queries.backtests(model.model));
   const items = backtests.data?.items ?? [];
+  const told = items.find((each) => each.state === "done");
   return (
     <Panel title={words.title} hint={words.hint} flush>
       <Ask model={model} />
       {backtests.isPending ? <Loading rows={2} /> : null}
       {backtests.isError ? <Problem error={backtests.error} /> : null}
       {backtests.isSuccess && items.length === 0 ? <p className={css.none}>{words.none}</p> : null}
-      {items.map((backtest, index) => (
-        <Result key={backtest.id} backtest={backtest} open={index === 0} />
+      {items.map((backtest) => (
+        <Result key={backtest.id} backtest={backtest} open={backtest === (told ?? items[0])} />
       ))}
     </Panel>
   );
