@@ -133,7 +133,8 @@ def _with_recorded(rule: Rule, recorded: Mapping[str, str]) -> Rule:
                     f"alert {rule.name!r} filters or looks back over {name!r}, a recording that history does not hold",
                     reason="rules",
                 )
-            expr = re.sub(_bare(name), lambda _match, name=name: f"({recorded[name]})", expr)  # type: ignore[misc]
+            put_in = f"({recorded[name]})".replace("\\", r"\\")  # a regular expression inside holds backslashes
+            expr = re.sub(_bare(name), put_in, expr)
     return Rule(
         name=rule.name,
         expr=expr,
