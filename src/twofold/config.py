@@ -165,7 +165,7 @@ def client_environment() -> tuple[str, str, list[Path]]:
     """For commands that call a server: its URL and token if the environment names them, and where to look otherwise."""
     home = os.environ.get(f"{PREFIX}HOME")
     here = Path.cwd() / _HOME
-    places = [Path(home)] if home else [here, here / "demo", Path.home() / _HOME]
+    places = [Path(home)] if home else [here, here / "demo" / "twofold", Path.home() / _HOME]
     return os.environ.get("TWOFOLD_URL", ""), os.environ.get("TWOFOLD_TOKEN", ""), places
 
 
