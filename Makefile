@@ -57,10 +57,10 @@ lock: $(VENV)/.uv  ## Resolve dependencies anew: by hash, with no registry addre
 	    --no-emit-index-url --no-emit-find-links -q -o requirements/$$name.txt; \
 	done
 
-peers: .peers/logs/bin/python  ## Set up the peers of the benchmarks, each in an environment of its own
+peers: $(patsubst requirements/peers/%.txt,.peers/%/made,$(wildcard requirements/peers/*.txt))  ## Set up the peers of the benchmarks, each in an environment of its own
 
-.peers/logs/bin/python: requirements/peers/logs.txt
-	PYTHON=$(PYTHON) benchmarks/peers-logs
+.peers/%/made: requirements/peers/%.txt
+	PYTHON=$(PYTHON) benchmarks/peers-env $*
 	touch $@
 
 clean:  ## Remove what was built, not what was recorded

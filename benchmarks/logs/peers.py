@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-HERE: Final = Path(__file__).resolve()
-PYTHON: Final = HERE.parents[2] / ".peers" / "logs" / "bin" / "python"
+from benchmarks import environment
+
+ROOM: Final = "logs"
 NAMES: Final = ("drain3", "drain3 + masks", "tipping")
 
 
@@ -38,7 +38,7 @@ class Run:
 
 def available() -> bool:
     """Whether `make peers` has been run."""
-    return PYTHON.exists()
+    return environment.available(ROOM)
 
 
 def run(name: str, streams: Sequence[Sequence[str]]) -> list[Run]:
@@ -50,7 +50,7 @@ def run(name: str, streams: Sequence[Sequence[str]]) -> list[Run]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.json", Path(folder) / "out.json"
         source.write_text(json.dumps([list(stream) for stream in streams]))
-        subprocess.run([PYTHON, HERE.with_name("peer.py"), name, source, target], check=True)
+        environment.run(ROOM, Path(__file__).with_name("peer.py"), name, source, target)
         found = json.loads(target.read_text())
     return [
         Run(

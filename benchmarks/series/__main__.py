@@ -1,7 +1,8 @@
-"""Metric anomalies, side by side: `python -m benchmarks.series [--quick] [--data DIR] [--json]`.
+"""Metric anomalies, side by side: `python -m benchmarks.series [--quick] [--alone] [--data DIR] [--json]`.
 
-Prints recall at 0.1 and 1 false alerts a series-day, VUS-PR, NAB, the delay of what was found, speed and
-memory, per family and as the mean over the families. NAB has a score of its own and is left out of the means.
+Prints recall at 0.1 and 1 false alerts a series-day, VUS-PR, NAB, the delay of what was found, speed and memory, as
+the mean over the families and recall by family; NAB has a score of its own and is left out of the means. Peers that
+`make peers` has set up run on the same series, or, where they are slow, on a stated sample beside the panel there.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.series import peers
 from benchmarks.series.data import Floats, Labelled, load
-from benchmarks.series.detectors import panel, rolling_median, timed
+from benchmarks.series.detectors import panel, timed
 from benchmarks.series.nab import nab
 from benchmarks.series.recall import recall
 from benchmarks.series.vus import mean_vus
@@ -26,6 +28,9 @@ HERE = Path(__file__).resolve().parents[2]
 BUDGETS = (0.1, 1.0)
 MEANS = ("recall_0_1", "recall_1", "vus_pr", "delay_points")
 QUICK = {"most_per_family": 12, "most_points": 60_000}
+FEW = {"most_per_family": 12, "most_points": 5_000}
+SLOW = {"streamad SPOT"}
+"""Peers that see the quick sample, or in a quick run the few."""
 
 
 def judge(series: Sequence[Labelled], scores: Sequence[Floats]) -> dict[str, Any]:
@@ -49,41 +54,60 @@ def judge(series: Sequence[Labelled], scores: Sequence[Floats]) -> dict[str, Any
     return {**means, "nab": rows.get("nab", {}).get("nab", {}).get("standard", math.nan), "families": rows}
 
 
-def run(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Both detectors over one folder."""
+def run(folder: Path, *, quick: bool, alone: bool = False) -> dict[str, Any]:
+    """The panel and its peers over one folder."""
     series = load(folder, **QUICK) if quick else load(folder)
-    points = sum(len(each.value) for each in series)
+    ours = _panel(series)
+    names = ["rolling median"] if alone else peers.names()
+    beside = {name: _peer(name, series) for name in names if name not in SLOW}
+    sample = FEW if quick else QUICK
+    small = load(folder, **sample)
+    for name in names:
+        if name in SLOW and small:
+            beside[name] = {**_peer(name, small), "panel": _panel(small), "sample": _words(sample)}
+    return {**ours, "peers": beside, "series": len(series), "sample": _words(QUICK) if quick else "all"}
+
+
+def _words(sample: dict[str, int]) -> str:
+    return f"first {sample['most_per_family']} series of each family with at most {sample['most_points']:,} points"
+
+
+def _panel(series: Sequence[Labelled]) -> dict[str, Any]:
     score, table = panel()
-    ours, ours_s = timed(score, series)
-    peer, peer_s = timed(rolling_median, series)
-    return {
-        **judge(series, ours),
-        "points_per_s": points / ours_s,
-        "bytes_per_series": table.bytes_per_series,
-        "peer": {"name": "rolling median", **judge(series, peer), "points_per_s": points / peer_s},
-        "series": len(series),
-        "points": points,
-        "sample": "first 12 series of each family with at most 60,000 points" if quick else "all",
-    }
+    scores, cpu_s = timed(score, series)
+    return _figures(series, scores, cpu_s, table.bytes_per_series)
+
+
+def _peer(name: str, series: Sequence[Labelled]) -> dict[str, Any]:
+    found = peers.run(name, series)
+    return _figures(series, found.scores, found.cpu_s, found.bytes_per_series)
+
+
+def _figures(series: Sequence[Labelled], scores: Sequence[Floats], cpu_s: float, size: int) -> dict[str, Any]:
+    points = sum(len(each.value) for each in series)
+    return {**judge(series, scores), "points": points, "points_per_s": points / cpu_s, "bytes_per_series": size}
 
 
 def table_of(found: dict[str, Any]) -> str:
     """The same for people."""
+    rows = [("panel", found)]
+    for name, row in found["peers"].items():
+        if "panel" in row:
+            rows.append((f"panel, on the sample of {name}", row["panel"]))
+        rows.append((name, row))
+    families = list(found["families"])
     lines = [f"{found['series']} series, {found['points']:,} points ({found['sample']}); CPU time, one core"]
-    lines.append(f"{'':24s}{'recall .1':>10s}{'recall 1':>10s}{'VUS-PR':>8s}{'delay':>7s}{'NAB':>7s}")
-    for name, result in (("panel", found), ("rolling median", found["peer"])):
-        for family, row in [*result["families"].items(), ("mean without nab", result)]:
-            score = row.get("nab", math.nan)
-            score = score["standard"] if isinstance(score, dict) else score
-            lines.append(
-                f"{name:16s}{family:>18s}{row['recall_0_1']:8.3f}{row['recall_1']:8.3f}{row['vus_pr']:8.3f}"
-                f"{row['delay_points']:7.1f}{score:7.1f}"
-            )
-    ratio = found["points_per_s"] / found["peer"]["points_per_s"]
-    lines.append(
-        f"panel {found['points_per_s'] / 1e6:.2f} M points/s ({ratio:.2f} x the peer), "
-        f"{found['bytes_per_series']} bytes a series"
-    )
+    lines += [f"{name} on the {row['sample']}" for name, row in found["peers"].items() if "sample" in row]
+    head = f"{'':36s}{'recall .1':>10s}{'recall 1':>10s}{'VUS-PR':>8s}{'NAB':>7s}{'delay':>7s}"
+    lines.append(head + f"{'M points/s':>12s}{'bytes':>9s}   recall .1 in {', '.join(families)}")
+    for name, row in rows:
+        shares = " ".join(f"{row['families'][each]['recall_0_1']:.2f}" for each in families if each in row["families"])
+        lines.append(
+            f"{name:36s}{row['recall_0_1']:10.3f}{row['recall_1']:10.3f}{row['vus_pr']:8.3f}{row['nab']:7.1f}"
+            f"{row['delay_points']:7.1f}{row['points_per_s'] / 1e6:12.3f}{row['bytes_per_series']:9,d}   {shares}"
+        )
+    if len(rows) < len(peers.ROOMS):
+        lines.append("some peers did not run: `make peers` sets them up")
     return "\n".join(lines)
 
 
@@ -95,6 +119,7 @@ def main() -> None:
         "--data", type=Path, default=default, help="folder with labels.json and <family>/<name>.parquet"
     )
     parser.add_argument("--quick", action="store_true", help="a sample, in under 45 s")
+    parser.add_argument("--alone", action="store_true", help="only the panel and the rolling median")
     parser.add_argument("--json", action="store_true", help="one object instead of the table")
     parser.add_argument("--prepare", action="store_true", help="nothing to prepare: compile the kernels and end")
     args = parser.parse_args()
@@ -102,7 +127,7 @@ def main() -> None:
         parser.exit(2, f"no labelled series in {args.data}: set TWOFOLD_DATA or --data\n")
     if args.prepare:
         args.quick = True
-    found = run(args.data, quick=args.quick)
+    found = run(args.data, quick=args.quick, alone=args.alone)
     print(json.dumps(found) if args.json else table_of(found))
 
 

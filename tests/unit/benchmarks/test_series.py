@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from benchmarks.series.data import Labelled, load
 from benchmarks.series.detectors import panel, rolling_median
 from benchmarks.series.nab import PROFILES, nab
+from benchmarks.series.peers import names, run
 from benchmarks.series.recall import alerts, judge, recall
 from benchmarks.series.vus import period_points, vus_pr
 
@@ -192,17 +194,36 @@ def test_both_detectors_find_the_obvious(folder: Path) -> None:
         assert tight == 1.0
 
 
+@pytest.mark.parametrize("name", names())
+def test_peers_find_the_obvious_and_look_at_nothing_that_is_to_come(folder: Path, name: str) -> None:
+    series = load(folder)[:1]
+    found = run(name, series)
+    assert found.bytes_per_series > 0
+    (tight, _), _ = recall(series, found.scores, (0.1, 1.0))
+    assert tight == 1.0
+    short = [_until(each, 1500) for each in series]
+    for whole, part in zip(found.scores, run(name, short).scores, strict=True):
+        assert np.array_equal(whole[:1500], part, equal_nan=True)
+
+
+def _until(series: Labelled, points: int) -> Labelled:
+    """Its first points."""
+    cut = {name: getattr(series, name)[:points] for name in ("time_s", "value", "label", "ignore")}
+    return replace(series, **cut)
+
+
 def test_a_sample_takes_the_first_series_of_each_family(folder: Path) -> None:
     assert [each.name for each in load(folder, most_per_family=1)] == ["nab/0", "ops/0"]
     assert load(folder, most_points=10) == []
 
 
 def test_the_command_prints_one_object_with_the_promised_keys(folder: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.series", "--quick", "--json", "--data", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.series", "--quick", "--alone", "--json", "--data", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    keys = {"recall_0_1", "recall_1", "vus_pr", "nab", "delay_points", "points_per_s", "bytes_per_series", "peer"}
+    keys = {"recall_0_1", "recall_1", "vus_pr", "nab", "delay_points", "points_per_s", "bytes_per_series"}
     assert keys <= found.keys()
+    assert keys <= found["peers"]["rolling median"].keys()
     assert found["recall_0_1"] == 1.0
 
 
