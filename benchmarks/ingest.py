@@ -8,7 +8,7 @@ processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of b
 bytes_per_idle_series (resident memory that registering the series took), written_bytes_per_point (to the
 device: journal, files, checkpoints), compacted_bytes_per_point, compact_ns_per_point.
 
-`--scale` takes 1,000 to 100,000 series (the limit of a tenant is 200,000); `--peers` sends one
+`--scale` takes 1,000 to 1,000,000 series (beyond 200,000 the limit of a tenant is raised); `--peers` sends one
 remote-write stream into Twofold, VictoriaMetrics and Prometheus instead (see `benchmarks.peers.compare`).
 """
 
@@ -35,7 +35,7 @@ from benchmarks.peers.process import calm, cpu_s, family, rss_bytes
 CLIENTS: Final = 16
 WARM_STEPS: Final = 3  # series are registered and kernels compiled before the clock starts
 PAST_S: Final = 40 * 86_400  # the stream begins so long ago, and runs much faster than time
-SCALE: Final = "1000,10000,100000"
+SCALE: Final = "1000,10000,100000,1000000"
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def _table(found: Mapping[str, Mapping[str, float]]) -> str:
 def measure(series: int, seconds: float) -> dict[str, float]:
     """One run over a fresh data folder."""
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
-        with twofold(Path(folder)) as peer:
+        with twofold(Path(folder), 2 * series) as peer:
             found, points = _run(peer, series, seconds)
             peer.process.send_signal(signal.SIGTERM)
             peer.process.wait(120)

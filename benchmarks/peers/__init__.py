@@ -21,6 +21,7 @@ from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 
 DAYS: Final = 100
+SERIES: Final = 200_000  # the usual limit of a tenant
 FLUSHED_S: Final = 35.0  # the recorder writes its hot window at least so often
 
 
@@ -70,11 +71,11 @@ def compacted(folder: Path) -> tuple[int, float]:
 
 
 @contextmanager
-def twofold(folder: Path) -> Iterator[Peer]:
-    """Ours, as `twofold up` starts it; live samples of any age are taken."""
+def twofold(folder: Path, series: int = SERIES) -> Iterator[Peer]:
+    """Ours, as `twofold up` starts it; live samples of any age, of so many series, are taken."""
     port = free_port()
     settings = folder / "twofold.json"  # JSON is YAML
-    limits = {"clean": {"past_s": 1e9, "metric_series": 0}}
+    limits = {"clean": {"past_s": 1e9, "metric_series": 0, "tenant_series": max(SERIES, series)}}
     http = {"port": port, "otlp_port": 0, "otlp_grpc_port": 0}
     settings.write_text(json.dumps({"http": http, "ingest": limits}))
     arguments = ["-m", "twofold", "up", "--data", str(folder), "--config", str(settings)]

@@ -228,11 +228,17 @@ def plain(item: object) -> object:
 
 
 def stored(state: Any) -> dict[str, Any]:
-    """A state as it comes back from a checkpoint: copies of arrays and bytes, nothing else."""
+    """A state as it comes back from a checkpoint: copies of arrays and bytes, nothing else, and not to be changed."""
     found: dict[str, Any] = {}
     for key, value in state.items():
         assert isinstance(key, str)
         assert isinstance(value, bytes | np.ndarray), f"{key} is {type(value).__name__}: only arrays and bytes are kept"
-        found[key] = bytes(value) if isinstance(value, bytes) else value.copy()
+        found[key] = bytes(value) if isinstance(value, bytes) else _fixed(value)
         assert isinstance(value, bytes) or not value.dtype.hasobject, f"{key} holds Python objects: that needs pickle"
     return found
+
+
+def _fixed(value: np.ndarray) -> np.ndarray:
+    copy = value.copy()
+    copy.setflags(write=False)
+    return copy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,29 @@ def test_a_content_key_never_holds_other_bytes(blobs: Blobs) -> None:
         blobs.put(key, b"other")
     blobs.put(key, b"model")
     assert blobs.get(key) == b"model"
+
+
+def test_a_blob_in_parts_is_one_blob(blobs: Blobs) -> None:
+    blobs.put("state", b"old")
+    blobs.stream("state", iter([b"one ", memoryview(b"two"), b""]))
+    assert blobs.get("state") == b"one two"
+    assert blobs.view("state") == b"one two"
+    assert blobs.keys("") == ["state"]
+    with pytest.raises(InputError, match="content key"):
+        blobs.stream(f"sha256/{'0' * 64}", [b"x"])
+
+
+def test_a_blob_whose_parts_fail_leaves_the_old_bytes(blobs: Blobs) -> None:
+    blobs.put("state", b"old")
+
+    def parts() -> Iterator[bytes]:
+        yield b"new"
+        raise RuntimeError("the stage failed")
+
+    with pytest.raises(RuntimeError):
+        blobs.stream("state", parts())
+    assert blobs.get("state") == b"old"
+    assert blobs.keys("") == ["state"]
 
 
 def test_what_is_not_there_is_not_found(blobs: Blobs) -> None:

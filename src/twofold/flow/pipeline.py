@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,15 @@ log = logging.getLogger(__name__)
 
 GRAIN_NS: Final = SECOND_NS
 """Timers fire on whole seconds of event time, so that how frames are cut changes nothing."""
+
+
+@runtime_checkable
+class Lends(Protocol):
+    """A stage whose state is large: what is written at once needs no copy of it."""
+
+    def lend(self) -> State:
+        """`Stage.snapshot` that may share memory with the stage: good until its next call."""
+        ...
 
 
 class Pipeline:
@@ -88,8 +97,10 @@ class Pipeline:
         return found
 
     def snapshot(self) -> Mapping[str, State]:
-        """State of every stage by name, and of the pipeline itself under `pipeline`."""
-        states: dict[str, State] = {stage.name: stage.snapshot() for stage in self.stages}
+        """State of every stage by name, and of the pipeline itself under `pipeline`; good until the next `push`."""
+        states: dict[str, State] = {
+            stage.name: stage.lend() if isinstance(stage, Lends) else stage.snapshot() for stage in self.stages
+        }
         states["pipeline"] = {
             "watermark_ns": np.array([self.watermark_ns], np.int64),
             "first_ns": np.array([self.first_ns], np.int64),

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from twofold.errors import Conflict, StorageFull, TwofoldError, Unavailable
 
@@ -61,7 +61,16 @@ def make_folder(folder: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a whole file durably; readers see the old bytes or the new ones, never a mix.
+    """Write a whole file durably; see `replacing`."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that durably takes the path's place at the end of the block.
+
+    Readers see the old bytes or the new ones, never a mix.
 
     Raises:
         OSError: As the operating system gave it; the old bytes stand, nothing is left over.
@@ -69,11 +78,11 @@ def replace_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise

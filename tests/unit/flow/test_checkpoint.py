@@ -52,6 +52,36 @@ def test_every_state_comes_back(
                 )
 
 
+def test_a_checkpoint_of_an_older_version_is_read(tmp_path: Path) -> None:
+    zipped = io.BytesIO()
+    state = {"main\x1fLIVE\x1fpanel\x1fa\x1frows": np.arange(6).reshape(2, 3)}
+    np.savez(
+        zipped,
+        position=np.array([7, 8]),
+        **{"main\x1fLIVE\x1fpanel\x1fb\x1fknown": np.frombuffer(b"{}", "u1")},
+        **state,
+    )
+    blobs = FileBlobs(tmp_path)
+    blobs.put("c", zipped.getvalue())
+    found = load(blobs, "c")
+    assert found is not None
+    assert found.position == (7, 8)
+    panel = found.states["main", Lane.LIVE]["panel"]
+    assert panel["known"] == b"{}"
+    assert np.array_equal(panel["rows"], np.arange(6).reshape(2, 3))
+
+
+def test_what_is_read_is_no_copy_and_cannot_be_written_to(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    save(blobs, "c", Checkpoint(position=Position(1, 2), states={("main", Lane.LIVE): {"s": {"f": np.arange(4)}}}))
+    found = load(blobs, "c")
+    assert found is not None
+    state = np.asarray(found.states["main", Lane.LIVE]["s"]["f"])
+    assert not state.flags.owndata
+    with pytest.raises(ValueError, match="read-only"):
+        state[:] = 9
+
+
 def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:
     assert load(FileBlobs(tmp_path), "none") is None
 

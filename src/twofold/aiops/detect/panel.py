@@ -243,6 +243,13 @@ class Panel:
 
     def snapshot(self) -> State:
         """Rows, entities, silences, and what was told of open findings."""
+        return {**self._table.snapshot(), **self._known()}
+
+    def lend(self) -> State:
+        """`snapshot` that shares the rows, which are most of it."""
+        return {**self._table.lend(), **self._known()}
+
+    def _known(self) -> State:
         known = {
             "entities": list(self._entities),
             "told": [[row, told_ns, effect] for row, (told_ns, effect) in self._told.items()],
@@ -250,7 +257,6 @@ class Panel:
             "config": self.config.sha256,
         }
         return {
-            **self._table.snapshot(),
             "entity": self._entity[: len(self._table)].copy(),
             "absence": self._absence.snapshot(),
             "panel": json.dumps(known).encode(),

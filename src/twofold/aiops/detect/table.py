@@ -131,10 +131,14 @@ class Table:
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Rows as bytes, with the layout they have."""
+        return {name: each if isinstance(each, bytes) else each.copy() for name, each in self.lend().items()}
+
+    def lend(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
+        """`snapshot` without a copy: good until the next sample."""
         return {
-            "rows": self.used.view(np.uint8).reshape(len(self), self._type.itemsize).copy(),  # not field by field
-            "sids": self.sids.copy(),
-            "outcomes": self._outcomes.copy(),
+            "rows": self.used.view(np.uint8).reshape(len(self), self._type.itemsize),  # not field by field
+            "sids": self.sids,
+            "outcomes": self._outcomes,
             "layout": repr(self._type.descr).encode(),
         }
 
@@ -143,12 +147,12 @@ class Table:
         try:
             if bytes(state["layout"]) != repr(self._type.descr).encode():
                 raise Corrupt("panel state has rows of another layout; start this version from an empty state")
-            sids = np.array(state["sids"], np.int64)
+            sids = np.asarray(state["sids"], np.int64)
             data = np.ascontiguousarray(state["rows"], np.uint8).reshape(len(sids), self._type.itemsize)
             outcomes = np.array(state["outcomes"], np.int64).reshape(layout.OUTCOMES)
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"panel state does not fit this version: {error!r}; replay the journal") from error
         self._index = RowIndex(sids)
         self.rows = np.zeros(max(256, len(sids)), self._type)
-        self.rows[: len(sids)] = data.view(self._type).reshape(len(sids))
+        self.rows.view(np.uint8)[: data.nbytes] = data.reshape(-1)
         self._outcomes = outcomes

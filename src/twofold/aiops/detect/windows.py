@@ -15,6 +15,7 @@ from twofold.flow.stage import State
 from twofold.records.time import SECOND_NS
 
 NEVER: Final = -(1 << 62)
+_LZ4: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 Int64s = npt.NDArray[np.int64]
 Older = tuple[pa.Schema, Callable[[pa.RecordBatch], pa.RecordBatch]]
@@ -124,22 +125,21 @@ class Chunks:
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Rows as Arrow IPC, window starts, and the lateness count."""
-        starts = sorted(self._open)
-        batches = [pa.concat_batches(self._open[start]) for start in starts]
+        batches = [(start, batch) for start in sorted(self._open) for batch in self._open[start]]
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self._schema) as writer:
-            for batch in (self._last, *batches):
+        with pa.ipc.new_stream(sink, self._schema, options=_LZ4) as writer:
+            for batch in (self._last, *(batch for _, batch in batches)):
                 writer.write_batch(batch)
         return {
-            "windows": np.array([self._windows.closed_ns, self.late, *starts], np.int64),
-            "chunks": sink.getvalue().to_pybytes(),
+            "windows": np.array([self._windows.closed_ns, self.late, *(start for start, _ in batches)], np.int64),
+            "chunks": np.frombuffer(sink.getvalue(), np.uint8),
         }
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
         try:
             closed_ns, late, *starts = np.asarray(state["windows"]).tolist()
-            with pa.ipc.open_stream(bytes(state["chunks"])) as reader:
+            with pa.ipc.open_stream(pa.py_buffer(state["chunks"])) as reader:
                 found = list(reader)
             if self._older is not None and reader.schema == self._older[0]:
                 last, *batches = (self._older[1](batch) for batch in found)
@@ -147,7 +147,9 @@ class Chunks:
                 last, *batches = found
             else:
                 raise Corrupt(f"open windows have columns {reader.schema.names}, not {self._schema.names}")
-            opened = dict(zip(starts, ([batch] for batch in batches), strict=True))
+            opened: dict[int, list[pa.RecordBatch]] = {}
+            for start, batch in zip(starts, batches, strict=True):
+                opened.setdefault(start, []).append(batch)
         except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
             raise Corrupt(f"open windows do not fit this version: {error!r}; replay the journal") from error
         self._windows.closed_ns, self.late, self._last = closed_ns, late, last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -16,8 +17,16 @@ class Blobs(Protocol):
         """Store bytes durably under a name, replacing what was there atomically."""
         ...
 
+    def stream(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
+        """`put` of what does not have to be in one place: the parts one after the other, under a name."""
+        ...
+
     def get(self, key: str) -> bytes:
         """The bytes. Raises `NotFound`, or `Corrupt` when a content key does not match its bytes."""
+        ...
+
+    def view(self, key: str) -> memoryview:
+        """`get` without a copy where the engine can do without; stays as it is when the key is replaced."""
         ...
 
     def exists(self, key: str) -> bool:

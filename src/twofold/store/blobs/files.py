@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import time
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from twofold.errors import NotFound
-from twofold.store.blobs.keys import CONTENT, NAMED, PLAIN, check_prefix, check_put, content_key, opened, parts_of, seal
-from twofold.store.disk import TEMPORARY, make_folder, replace_file, sync_folder, translate, translated
+from twofold.store.blobs.keys import (
+    CONTENT,
+    NAMED,
+    PLAIN,
+    check_name,
+    check_prefix,
+    check_put,
+    content_key,
+    head_of,
+    opened,
+    parts_of,
+    seal,
+)
+from twofold.store.disk import TEMPORARY, make_folder, replace_file, replacing, sync_folder, translate, translated
 
 _ABANDONED_S: Final = 3600.0
 
@@ -16,8 +30,8 @@ _ABANDONED_S: Final = 3600.0
 class FileBlobs:
     """Blobs below one folder; several processes may share it.
 
-    Suits models, snapshots and checkpoints of one machine. Reads and writes whole blobs, so it is
-    no place for what does not fit in memory.
+    Suits models, snapshots and checkpoints of one machine. `put` and `get` hold the whole blob in memory, `stream`
+    and `view` do not.
 
     Args:
         root: The folder; made when absent.
@@ -50,8 +64,28 @@ class FileBlobs:
         self._write(self._path(key, NAMED), key, seal(data))
         self._remove(key, self._path(key))
 
+    def stream(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
+        """See `Blobs.stream`. Raises as `put` does."""
+        check_name(key)
+        path = self._path(key, NAMED)
+        with translated(f"store blob {key}"):
+            make_folder(path.parent)
+            with replacing(path) as file:
+                crc = 0
+                file.write(head_of(crc))
+                for part in parts:
+                    crc = zlib.crc32(part, crc)
+                    file.write(part)
+                file.seek(0)
+                file.write(head_of(crc))
+        self._remove(key, self._path(key))
+
     def get(self, key: str) -> bytes:
         """See `Blobs.get`."""
+        return bytes(self.view(key))
+
+    def view(self, key: str) -> memoryview:
+        """See `Blobs.view`."""
         path = self._path(key, NAMED)
         named = not key.startswith(CONTENT) and path.exists()
         try:

@@ -19,10 +19,11 @@ PLAIN: Final = ".blob"
 """Ending of content blobs, so that `a` and `a/b` can both be keys."""
 NAMED: Final = ".named"
 """Ending of blobs with a checksum before them."""
+HEAD_BYTES: Final = 9
 _PART: Final = re.compile(r"(?!\.)[A-Za-z0-9._@+=:, -]{1,200}(?<!\.blob)(?<!\.named)")
 
 
-def content_key(data: bytes) -> str:
+def content_key(data: bytes | memoryview) -> str:
     """The key of bytes.
 
     >>> content_key(b"")[:14]
@@ -56,18 +57,29 @@ def check_put(key: str, data: bytes) -> None:
         raise InputError(f"{key} is the content key of other bytes; use add()", reason="blob_key", key=key)
 
 
+def head_of(crc: int) -> bytes:
+    """What stands before the bytes of a named blob."""
+    return b"%08x\n" % crc
+
+
+def check_name(key: str) -> None:
+    """Raise `InputError` for the key of bytes that must be known first (`reason="blob_key"`)."""
+    if key.startswith(CONTENT):
+        raise InputError(f"{key} is a content key; use add()", reason="blob_key", key=key)
+
+
 def seal(data: bytes) -> bytes:
     """A named blob as it is kept."""
-    return b"%08x\n" % zlib.crc32(data) + data
+    return head_of(zlib.crc32(data)) + data
 
 
-def opened(key: str, kept: bytes, *, named: bool) -> bytes:
+def opened(key: str, kept: bytes | memoryview, *, named: bool) -> memoryview:
     """The bytes of a blob as they were put. Raises `Corrupt`."""
+    data = memoryview(kept)
     if named:
-        head, _, data = kept.partition(b"\n")
-        whole = head == b"%08x" % zlib.crc32(data)
+        head, data = bytes(data[:HEAD_BYTES]), data[HEAD_BYTES:]
+        whole = head == head_of(zlib.crc32(data))
     else:
-        data = kept
         whole = not key.startswith(CONTENT) or key == content_key(data)
     if not whole:
         raise Corrupt(f"the bytes of blob {key} fail their check; restore it from a backup", key=key)

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from twofold.errors import NotFound
-from twofold.store.blobs.keys import CONTENT, NAMED, PLAIN, check_prefix, check_put, content_key, opened, parts_of, seal
+from twofold.store.blobs.keys import (
+    CONTENT,
+    NAMED,
+    PLAIN,
+    check_name,
+    check_prefix,
+    check_put,
+    content_key,
+    opened,
+    parts_of,
+    seal,
+)
 from twofold.store.s3 import S3Config, reached
 
 
@@ -36,8 +49,17 @@ class S3Blobs:
         else:
             self._write(key, NAMED, seal(data))
 
+    def stream(self, key: str, parts: Iterable[bytes | memoryview]) -> None:
+        """See `Blobs.stream`; the object is sent as one, so its parts stand together in memory for as long."""
+        check_name(key)
+        self._write(key, NAMED, seal(b"".join(parts)))
+
     def get(self, key: str) -> bytes:
         """See `Blobs.get`. Raises `Unavailable` when the service does not answer."""
+        return bytes(self.view(key))
+
+    def view(self, key: str) -> memoryview:
+        """See `Blobs.view`."""
         named = not key.startswith(CONTENT)
         path = self._path(key, NAMED if named else PLAIN)
         try:
