@@ -25,12 +25,16 @@ from twofold.api.credentials import API, SESSION, hash_secret, issue_token
 from twofold.api.rules import ALL_SCOPES, Part
 from twofold.api.services import DemoState, Fault, Services
 from twofold.errors import Conflict, NotFound
+from twofold.joints.rehearsals import rehearsal
+from twofold.joints.trust import Trusts
 from twofold.records.access import Permission, Role, Setting, User
 from twofold.records.columns import LOGS, SAMPLES, SPANS
 from twofold.records.frame import Frame, FrameKind, Position
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.records.shadow import Rehearsal
 from twofold.records.time import to_ns
+from twofold.records.trust import Trust
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.history import Table
 from twofold.store.history.delta import DeltaHistory
@@ -98,6 +102,12 @@ class Asked:
     def rollback(self, model: str, **asked: Any) -> Release:
         self.calls.append(("rollback", {"model": model} | asked))
         return a_release(model=model, stage=ReleaseStage.ROLLED_BACK)
+
+    def rehearsal(self, model: str, *, version: str, tenant: str) -> Rehearsal:
+        return rehearsal(self.ledger, model, version, tenant=tenant, now=NOW)
+
+    def trust(self, model: str, *, tenant: str) -> Trust | None:
+        return Trusts(self.ledger, now=lambda: NOW).judge(model, tenant=tenant)
 
     def configure(self, model: str, settings: Mapping[str, Any], **asked: Any) -> ModelVersion:
         self.calls.append(("configure", {"model": model, "settings": settings} | asked))

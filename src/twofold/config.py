@@ -21,6 +21,7 @@ from twofold.errors import ConfigError
 from twofold.flow.outgoing import OutgoingConfig
 from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
+from twofold.joints.config import DetectorsConfig
 from twofold.records.slo import Slo
 from twofold.store.retention import RetentionConfig
 from twofold.store.s3 import S3Config
@@ -121,6 +122,7 @@ class Config:
     correlate: CorrelateConfig = field(default_factory=CorrelateConfig)
     respond: RespondConfig = field(default_factory=RespondConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
+    detectors: DetectorsConfig = field(default_factory=DetectorsConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     slos: tuple[Slo, ...] = ()
     partitions: int = 1

@@ -65,16 +65,10 @@ class Plant:
         self.actions = Actions(RollbackModel(self.ledger), RetrainModel(self.ledger))
         self.runbooks = load_runbooks([], self.actions)
         self.responder = Responder(self.ledger, runbooks=self.runbooks, actions=self.actions)
-        self.runner = Runner(
-            self.journal,
-            0,
-            decode=decode,
-            build=builder(
-                Config(home=home), self.catalog, self.ledger, Profiles(self.ledger, self.blobs), self.released
-            ),
-            sink=LedgerSink(self.journal, self.ledger, follow=[self.responder.follow]),
-            blobs=self.blobs,
+        self._build = builder(
+            Config(home=home), self.catalog, self.ledger, Profiles(self.ledger, self.blobs), self.released
         )
+        self.runner = self._runner()
         self._told = 0
         self.follow()
         calls = Edge(source="service:shop", target="model:recommender", relation=Relation.CALLS)
@@ -93,6 +87,16 @@ class Plant:
             )[0]
             for name, (entity, metric, unit, origin, _, _) in SERIES.items()
         }
+
+    def _runner(self) -> Runner:
+        sink = LedgerSink(self.journal, self.ledger, follow=[self.responder.follow])
+        return Runner(self.journal, 0, decode=decode, build=self._build, sink=sink, blobs=self.blobs)
+
+    def restart(self) -> None:
+        """Stop after a checkpoint and go on as another process would."""
+        self.runner.checkpoint()
+        self.runner = self._runner()
+        self.runner.restore()
 
     def close(self) -> None:
         """Release files."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from twofold.api.views.topology import EntityView, Health, Topology
-from twofold.records.alert import Alert, AlertState
+from twofold.records.alert import Alert, AlertKind, AlertState
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge, Entity, EntityKind
 from twofold.records.incident import Incident, IncidentState
@@ -17,11 +17,13 @@ SUSPECTS: Final = 3  # of a diagnosis, that count as suspect
 NOT_MERGED: Final = {"merged_into": ""}  # of incidents: those that stand for themselves
 UNRESOLVED: Final = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
 UNRESOLVED_ALERT: Final = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
+WRONG_NOW: Final = {"state": UNRESOLVED_ALERT, "backfilled": False, "kind": AlertKind.OBSERVED}
+"""Of alerts: those that say that something is wrong, not that something will be."""
 
 
 def present_health(ledger: Ledger, tenant: str) -> Mapping[str, Health]:
     """Health of every entity that is not OK now."""
-    alerts = ledger.find(Alert, tenant=tenant, where={"state": UNRESOLVED_ALERT, "backfilled": False}, limit=MOST)
+    alerts = ledger.find(Alert, tenant=tenant, where=WRONG_NOW, limit=MOST)
     incidents = ledger.find(Incident, tenant=tenant, where={"state": UNRESOLVED, "backfilled": False}, limit=MOST)
     ids = [incident.id for incident in incidents]
     diagnoses = ledger.find(Diagnosis, tenant=tenant, where={"incident": ids}, limit=MOST) if ids else ()

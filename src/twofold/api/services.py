@@ -15,6 +15,8 @@ from twofold.records.access import Setting
 from twofold.records.model import ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, StepState
 from twofold.records.series import Series
+from twofold.records.shadow import Rehearsal
+from twofold.records.trust import Trust
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
 from twofold.store.ledger import Ledger
@@ -76,6 +78,14 @@ class ModelsPort(Protocol):
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
         """Put the version that was live before back. Raises `Conflict` when there is none."""
+        ...
+
+    def rehearsal(self, model: str, *, version: str, tenant: str) -> Rehearsal:
+        """A shadow beside the live version. Raises `Conflict` when it is no shadow."""
+        ...
+
+    def trust(self, model: str, *, tenant: str) -> Trust | None:
+        """What people's verdicts say of the live version; None when nothing is live."""
         ...
 
     def configure(

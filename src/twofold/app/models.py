@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from twofold.joints.config import DetectorsConfig
 from twofold.joints.contest import must_win
 from twofold.joints.detectors import configure
+from twofold.joints.rehearsals import rehearsal
 from twofold.joints.remedies import request_training
+from twofold.joints.trust import Trusts
 from twofold.mlops.release.releases import Releases
 from twofold.records.model import ModelKind, ModelVersion, Project, Release, ReleaseStage
+from twofold.records.shadow import Rehearsal
+from twofold.records.trust import Trust
 from twofold.store.blobs import Blobs
 from twofold.store.ledger import Ledger
 
@@ -19,8 +24,9 @@ from twofold.store.ledger import Ledger
 class ModelProcess:
     """See `api.services.ModelsPort`."""
 
-    def __init__(self, ledger: Ledger, blobs: Blobs) -> None:
+    def __init__(self, ledger: Ledger, blobs: Blobs, detectors: DetectorsConfig | None = None) -> None:
         self._ledger, self._blobs = ledger, blobs
+        self._detectors = detectors or DetectorsConfig()
         self._releases = Releases(ledger)
 
     def release(
@@ -36,11 +42,27 @@ class ModelProcess:
     ) -> Release:
         """Put a version into a stage. A detector goes live only after it won against the one that is."""
         found = self._ledger.get(ModelVersion, f"{model}@{version}", tenant=tenant)
+        evidence: tuple[str, ...] = ()
         if found.kind is ModelKind.DETECTOR and stage is ReleaseStage.LIVE:
-            must_win(self._ledger, model, version, tenant=tenant)
+            evidence = must_win(self._ledger, model, version, tenant=tenant, limits=self._detectors.shadow)
         return self._releases.release(
-            model, version, stage, approver=actor, reason=reason, weight=weight or 0.0, tenant=tenant
+            model,
+            version,
+            stage,
+            approver=actor,
+            reason=reason,
+            weight=weight or 0.0,
+            evidence=evidence,
+            tenant=tenant,
         )
+
+    def rehearsal(self, model: str, *, version: str, tenant: str) -> Rehearsal:
+        """A shadow beside the live version."""
+        return rehearsal(self._ledger, model, version, tenant=tenant, now=datetime.now(UTC))
+
+    def trust(self, model: str, *, tenant: str) -> Trust | None:
+        """What people's verdicts say of the live version."""
+        return Trusts(self._ledger, self._detectors.trust).judge(model, tenant=tenant)
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
         """Put the version that was live before back."""

@@ -134,7 +134,7 @@ class Server:
             history=self.stores.history,
             catalog=self.stores.catalog,
             responder=self.responder,
-            models=ModelProcess(self.stores.ledger, self.stores.blobs),
+            models=ModelProcess(self.stores.ledger, self.stores.blobs, self.config.detectors),
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
             bands=Bands(self.stores.history, lambda: self.released.panel().config),

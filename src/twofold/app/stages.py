@@ -1,6 +1,6 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → slo → lograte → mining → drift → panel → capacity → correlate → diagnose
+topology → red → traces → slo → lograte → mining → drift → panel → capacity → correlate → diagnose (→ shadow)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.detect.slo import Slos
+from twofold.aiops.detect.traces.stage import Traces
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
@@ -21,6 +22,7 @@ from twofold.config import Config
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.joints.detectors import Released
+from twofold.joints.shadow import Shadow
 from twofold.mlops.monitor.drift import DriftStage
 from twofold.mlops.monitor.profiles import Profiles
 from twofold.records.entity import Edge, Relation
@@ -39,18 +41,33 @@ def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles
 
     def build(tenant: str, lane: Lane) -> Pipeline:
         panel, capacity, causes = released.panel(), released.capacity(), released.causes()
+        traces = Traces(catalog, tenant=tenant, lane=lane)
         stages: list[Stage] = [
             Topology(tenant=tenant),
             Red(catalog, tenant=tenant, lane=lane),
+            traces,
             Slos(config.slos, catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
             Mining(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
-            Panel(catalog, panel.config, detector=panel.id, tenant=tenant),
+            Panel(catalog, panel.config, detector=panel.id, tenant=tenant, explain=traces.explain),
             Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
             Correlate(config.correlate, lane=lane),
             Diagnose(causes.config, ranker=causes.id),
         ]
+        shadow = released.shadow() if lane is Lane.LIVE else None
+        if shadow is not None:
+            stages.append(
+                Shadow(
+                    catalog,
+                    shadow.config,
+                    detector=shadow.id,
+                    correlate=config.correlate,
+                    edges=ledger.find(Edge, tenant=tenant, limit=10_000),
+                    limits=config.detectors.shadow,
+                    tenant=tenant,
+                )
+            )
         pipeline = Pipeline(stages, lane=lane, lateness_ns=int(config.lateness_s * SECOND_NS))
         pipeline.push(
             ledger.find(Edge, tenant=tenant, where={"relation": DECLARED}, limit=10_000), event_ns=0, received_ns=0

@@ -29,6 +29,7 @@ from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
 from twofold.joints import backtests
 from twofold.joints.backtests import Backtests
 from twofold.joints.labels import snapshot_verdicts
+from twofold.joints.trust import Trusts
 from twofold.mlops import pipeline
 from twofold.mlops.registry.projection import Projection
 from twofold.mlops.registry.tracking import MlflowTracking
@@ -92,6 +93,7 @@ class Worker:
             _, wrong = pipeline.register_projects(self.ledger, folder)
             for reason in wrong:
                 log.warning("a project is left out: %s", reason)
+        self.trusts = Trusts(self.ledger, config.detectors.trust)
         self.canaries = Canaries(self.ledger, self.history)
         self.watches = [
             self._watch("worker", self.follow),
@@ -111,6 +113,7 @@ class Worker:
                 self._incident(self.ledger.get(Incident, change.id, tenant=change.tenant))
         for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
             snapshot_verdicts(self.ledger, self.blobs, tenant=tenant)
+            self.trusts.check(tenant=tenant)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""

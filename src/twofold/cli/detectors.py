@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from twofold.cli import models
+from twofold.cli import models, shadows
 from twofold.cli.client import Api, connect
 from twofold.cli.output import Exit, Format, Output, ago, fail, show, table
 
-app = typer.Typer(help="Detectors: versions, backtests and releases.", no_args_is_help=True)
+app = typer.Typer(help="Detectors: versions, backtests, shadows and releases.", no_args_is_help=True)
+app.command("shadow")(shadows.shadow)
+app.command("trust")(shadows.trust)
 
 _UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SAME_S: Final = 60.0
@@ -148,7 +150,7 @@ def release(
     reason: Annotated[str, typer.Option(help="One sentence.")],
     stage: Annotated[str, typer.Option(help="shadow, live or retired")] = "live",
 ) -> None:
-    """Release a version. To go live it must have won a comparison with the one that is."""
+    """Release a version: as shadow first, then live, once it won a comparison with the one that is."""
     models.release(model, version, stage, reason)
 
 

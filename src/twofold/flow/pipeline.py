@@ -9,7 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from twofold.flow.stage import Stage, State
+from twofold.flow.stage import Seeded, Stage, State
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 
@@ -111,6 +111,8 @@ class Pipeline:
     def restore(self, states: Mapping[str, State]) -> None:
         """Take back a snapshot. A stage that the snapshot does not know starts empty; raises `Corrupt` from stages."""
         for stage in self.stages:
+            if isinstance(stage, Seeded):
+                stage.seed(states)
             if stage.name in states:
                 stage.restore(states[stage.name])
         for name in ("watermark_ns", "first_ns", "received_ns"):

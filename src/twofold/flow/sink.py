@@ -21,6 +21,7 @@ from twofold.records.frame import Frame, FrameKind, Lane, Source
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.merge import merge
 from twofold.records.series import Series
+from twofold.records.shadow import ShadowFinding, ShadowPage
 from twofold.records.slo import SloStatus
 from twofold.store.journal import Journal
 from twofold.store.journal.codec import encode_batch, encode_series
@@ -28,7 +29,20 @@ from twofold.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-KEPT: Final = (Finding, Forecast, SloStatus, Alert, Incident, TimelineEntry, Diagnosis, Event, Entity, Edge)
+KEPT: Final = (
+    Finding,
+    Forecast,
+    SloStatus,
+    Alert,
+    Incident,
+    TimelineEntry,
+    Diagnosis,
+    Event,
+    Entity,
+    Edge,
+    ShadowFinding,
+    ShadowPage,
+)
 """Record types that the ledger keeps; other items only pass between stages."""
 
 Follow = Callable[[Sequence[object], str, Lane], None]

@@ -43,3 +43,12 @@ class Stage(Protocol):
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt` when it does not fit this version."""
         ...
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """A stage that may begin with what another stage has learnt, instead of from nothing."""
+
+    def seed(self, states: Mapping[str, State]) -> None:
+        """Called before `restore`, with the states of all stages by name; what does not fit is left."""
+        ...

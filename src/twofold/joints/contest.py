@@ -1,18 +1,22 @@
 """A detector is released like a model: the candidate against the version that is live, on this installation's own past.
 
 Belongs to joint 1. The evidence is a pair of backtests over the same period; what is compared are recall on labelled
-incidents, causes named first, false pages, delay and cost.
+incidents, causes named first, false pages, delay and cost; recall, false pages and delay also for each kind of entity,
+so that a version that is better on services cannot hide that it is worse on models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from twofold.errors import Conflict
+from twofold.joints.config import ShadowConfig
+from twofold.joints.rehearsals import rehearsal, shadow_gates
 from twofold.mlops.release.releases import Releases
-from twofold.records.backtest import Backtest, BacktestState, Figures
+from twofold.records.backtest import Backtest, BacktestState, ClassFigures, Figures
 from twofold.records.model import GateResult
 from twofold.store.ledger import Ledger
 
@@ -76,7 +80,28 @@ def contest(candidate: Backtest, champion: Backtest) -> Contest:
             "{} CPU seconds a day of telemetry",
         ),
     )
-    return Contest(candidate=candidate, champion=champion, gates=rows)
+    return Contest(candidate=candidate, champion=champion, gates=(*rows, *_class_gates(ours, theirs)))
+
+
+def _class_gates(ours: Figures, theirs: Figures) -> Iterator[GateResult]:
+    """No worse than the champion on any kind of entity."""
+    mine = {one.kind: one for one in ours.classes}
+    for old in theirs.classes:
+        new = mine.get(old.kind) or ClassFigures(
+            kind=old.kind, labels=old.labels, found=0, first=0, noise=0, pages=0, median_delay_s=None
+        )
+        words = old.kind or "unnamed"
+        if old.labels:
+            text = f"finds {{}} of {old.labels} labelled incidents of kind {words}"
+            yield _gate(f"recall_{words}", new.found, old.found, _at_least, text)
+        if new.median_delay_s is not None and old.median_delay_s is not None:
+            limit = old.median_delay_s + DELAY_SLACK_S
+            yield _gate(f"delay_s_{words}", new.median_delay_s, limit, _at_most, f"finds {words} after {{}} s")
+    for new in ours.classes:
+        before = next((old.noise for old in theirs.classes if old.kind == new.kind), 0)
+        if new.noise or before:
+            words = new.kind or "unnamed"
+            yield _gate(f"false_pages_{words}", new.noise, before, _at_most, f"pages {{}} times for noise of {words}")
 
 
 def latest_contest(ledger: Ledger, model: str, version: str, *, tenant: str) -> Contest:
@@ -100,15 +125,31 @@ def latest_contest(ledger: Ledger, model: str, version: str, *, tenant: str) -> 
     )
 
 
-def must_win(ledger: Ledger, model: str, version: str, *, tenant: str) -> None:
-    """Before a detector goes live: it must have won against the version that is.
+def must_win(
+    ledger: Ledger,
+    model: str,
+    version: str,
+    *,
+    tenant: str,
+    limits: ShadowConfig | None = None,
+    now: datetime | None = None,
+) -> tuple[str, ...]:
+    """Before a detector goes live: it must have won against the version that is, on the past and as its shadow.
+
+    Returns:
+        What each gate said: the evidence of its release.
 
     Raises:
         Conflict: It was not compared, or failed a gate; the message names each.
     """
     found = latest_contest(ledger, model, version, tenant=tenant)
-    if lost := [gate.text for gate in found.gates if not gate.passed]:
+    gates = found.gates
+    if found.won:
+        beside = rehearsal(ledger, model, version, tenant=tenant, now=now or datetime.now(UTC))
+        gates = (*gates, *shadow_gates(beside, limits or ShadowConfig()))
+    if lost := [gate.text for gate in gates if not gate.passed]:
         raise Conflict(f"{model}@{version} lost against {model}@{found.champion.version}: {'; '.join(lost)}")
+    return tuple(f"gate {gate.name}: {gate.text}" for gate in gates)
 
 
 def _figures(backtest: Backtest) -> Figures:

@@ -94,6 +94,12 @@ class Released:
         """The live detector of series."""
         return self._live(_PANEL)
 
+    def shadow(self) -> Live[PanelConfig] | None:
+        """The detector of series that shadows the live one; of several the one released last."""
+        rows = self._releases.traffic(PANEL)
+        shadows = [version for version, stage, _ in rows if stage is ReleaseStage.SHADOW]
+        return self._settings(_PANEL, shadows[-1]) if shadows else None
+
     def causes(self) -> Live[DiagnoseConfig]:
         """The live ranker of causes."""
         return self._live(_CAUSES)
@@ -103,8 +109,10 @@ class Released:
         return self._live(_CAPACITY)
 
     def refresh(self) -> bool:
-        """Whether another version is live than at the last call."""
+        """Whether another version is live, or shadows, than at the last call."""
         now = {part.model: self._releases.live(part.model) for part in _PARTS}
+        shadow = self.shadow()
+        now["shadow"] = shadow.id if shadow else ""
         changed = now != self._known
         self._known = now
         return changed
@@ -113,6 +121,9 @@ class Released:
         number = self._releases.live(part.model)
         if not number:
             return Live(id=f"{part.model}@0", config=part.config())
+        return self._settings(part, number)
+
+    def _settings(self, part: _Part[C], number: str) -> Live[C]:
         version = self._registry.version(part.model, number)
         return Live(id=version.id, config=from_json(part.config, self._registry.config(version)))
 

@@ -6,14 +6,14 @@ Belongs to joint 1. What is known are labels: given by whoever asks, or what ver
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from twofold.errors import NotFound
 from twofold.records.alert import Alert
-from twofold.records.backtest import Backtest, Figures, Label, Missed, Page
+from twofold.records.backtest import Backtest, ClassFigures, Figures, Label, Missed, Page
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident
@@ -23,6 +23,7 @@ from twofold.store.ledger import Ledger
 GRACE: Final = timedelta(seconds=60)
 """A page this long after a label's end still belongs to it."""
 _LIMIT: Final = 10_000
+_ENTITIES: Final = 20
 _WEEK_S: Final = 7 * 86_400.0
 
 
@@ -41,11 +42,8 @@ class Made:
 def labels_of(ledger: Ledger, start: datetime, end: datetime, *, tenant: str) -> list[Label]:
     """What verdicts say of the incidents of a period; of several by one author on one subject the last counts."""
     since = start - timedelta(days=1)  # a verdict comes after its incident, an incident may have begun before
-    latest: dict[tuple[str, str, str, str], Verdict] = {}
-    for verdict in ledger.find(Verdict, tenant=tenant, since=since, limit=_LIMIT, newest_first=False):
-        latest[verdict.author, verdict.subject, verdict.ref, verdict.incident] = verdict
     by_incident: dict[str, list[Verdict]] = {}
-    for verdict in latest.values():
+    for verdict in current(ledger, since, tenant=tenant):
         by_incident.setdefault(verdict.incident, []).append(verdict)
     found = []
     for incident, verdicts in sorted(by_incident.items()):
@@ -56,6 +54,19 @@ def labels_of(ledger: Ledger, start: datetime, end: datetime, *, tenant: str) ->
         if start <= record.detected < end:
             found.append(_label(record, verdicts))
     return found
+
+
+def current(ledger: Ledger, since: datetime, *, tenant: str) -> list[Verdict]:
+    """Verdicts that count: of several by one author on one subject the last."""
+    latest: dict[tuple[str, str, str, str], Verdict] = {}
+    after = ""
+    while True:
+        page = ledger.find(Verdict, tenant=tenant, since=since, limit=_LIMIT, after=after, newest_first=False)
+        for verdict in page:
+            latest[verdict.author, verdict.subject, verdict.ref, verdict.incident] = verdict
+        if len(page) < _LIMIT:
+            return list(latest.values())
+        after = page[-1].id
 
 
 def _label(incident: Incident, verdicts: Sequence[Verdict]) -> Label:
@@ -104,6 +115,7 @@ def _page(incident: Incident, diagnosis: Diagnosis | None, labels: Sequence[Labe
         rank=rank(label) if label else 0,
         label=label.name if label else "",
         noise=bool(label and label.noise),
+        entities=incident.entities[:_ENTITIES],
     )
 
 
@@ -116,7 +128,7 @@ def figures_of(
     for page in pages:
         if page.label in wanted:
             firsts.setdefault(page.label, page)
-    delays = [(page.detected - wanted[name].start).total_seconds() for name, page in firsts.items()]
+    delays = {name: (page.detected - wanted[name].start).total_seconds() for name, page in firsts.items()}
     period_s = (asked.end - asked.start).total_seconds()
     seconds, cpu_s = took
     return Figures(
@@ -134,5 +146,34 @@ def figures_of(
         repeats=sum(page.label in wanted for page in pages) - len(firsts),
         pages_per_week=round(len(pages) * _WEEK_S / period_s, 2),
         cpu_s_per_day=round(cpu_s * 86_400.0 / (period_s + asked.warm_up_s), 2),
-        median_delay_s=round(statistics.median(delays), 1) if delays else None,
+        median_delay_s=_median(delays.values()),
+        classes=tuple(_classes(pages, wanted, firsts, delays)),
     )
+
+
+def _classes(
+    pages: Sequence[Page], wanted: Mapping[str, Label], firsts: Mapping[str, Page], delays: Mapping[str, float]
+) -> Iterator[ClassFigures]:
+    """The figures of each kind of entity that a label's cause or a page's first suspect has."""
+    of_label = {name: _kind(label.entities) for name, label in wanted.items()}
+    of_page = [_kind((page.suspect, *page.entities)) for page in pages]
+    for kind in sorted({*of_label.values(), *of_page}):
+        mine = {name for name, found in of_label.items() if found == kind}
+        yield ClassFigures(
+            kind=kind,
+            labels=len(mine),
+            found=sum(name in mine for name in firsts),
+            first=sum(page.rank == 1 for name, page in firsts.items() if name in mine),
+            noise=sum(page.noise for page, found in zip(pages, of_page, strict=True) if found == kind),
+            pages=of_page.count(kind),
+            median_delay_s=_median(delay for name, delay in delays.items() if name in mine),
+        )
+
+
+def _kind(entities: Iterable[str]) -> str:
+    return next((entity.partition(":")[0] for entity in entities if ":" in entity), "")
+
+
+def _median(delays: Iterable[float]) -> float | None:
+    known = list(delays)
+    return round(statistics.median(known), 1) if known else None

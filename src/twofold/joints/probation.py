@@ -10,6 +10,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -106,10 +107,11 @@ class Probation:
     false: int
 
 
-def judge_panel(config: PanelConfig) -> list[GateResult]:
+@cache
+def judge_panel(config: PanelConfig) -> tuple[GateResult, ...]:
     """Gates of a detector: every fault found, nothing else."""
     done = probation(config, DiagnoseConfig())
-    return [
+    return (
         GateResult(
             name="probation_recall",
             passed=done.found == len(FAULTS),
@@ -124,29 +126,31 @@ def judge_panel(config: PanelConfig) -> list[GateResult]:
             limit=0,
             text=f"{done.false} incidents without a fault",
         ),
-    ]
+    )
 
 
-def judge_causes(config: DiagnoseConfig) -> list[GateResult]:
+@cache
+def judge_causes(config: DiagnoseConfig) -> tuple[GateResult, ...]:
     """Gate of a ranker: the cause of every fault named first."""
     done = probation(PanelConfig(), config)
-    return [
+    return (
         GateResult(
             name="probation_first",
             passed=done.first == len(FAULTS),
             value=done.first,
             limit=len(FAULTS),
             text=f"named the cause of {done.first} of {len(FAULTS)} made-up faults first",
-        )
-    ]
+        ),
+    )
 
 
-def judge_capacity(config: CapacityConfig) -> list[GateResult]:
+@cache
+def judge_capacity(config: CapacityConfig) -> tuple[GateResult, ...]:
     """Gates of the forecaster: a steady fill is told before it is full, a wave and a sawtooth never are."""
     fills, calm = _forecasts(config, FILLS), _forecasts(config, CALM)
     told = sum(bool(each) for each in fills)
     alarms = sum(bool(each) for each in calm)
-    return [
+    return (
         GateResult(
             name="probation_fills",
             passed=told == len(FILLS),
@@ -161,7 +165,7 @@ def judge_capacity(config: CapacityConfig) -> list[GateResult]:
             limit=0,
             text=f"{alarms} forecasts for disks that never fill",
         ),
-    ]
+    )
 
 
 def _forecasts(config: CapacityConfig, shapes: Sequence[Callable[[Floats], Floats]]) -> list[list[Forecast]]:

@@ -9,6 +9,13 @@ from enum import StrEnum
 from twofold.records.entity import DEFAULT_TENANT
 
 
+class AlertKind(StrEnum):
+    """OBSERVED: something is wrong. PREDICTED: something will run out; it pages nobody and joins no incident."""
+
+    OBSERVED = "observed"
+    PREDICTED = "predicted"
+
+
 class AlertState(StrEnum):
     """Life of an alert."""
 
@@ -33,7 +40,8 @@ class Alert:
         id: Deterministic in (fingerprint, start of this life).
         fingerprint: Same problem, same fingerprint: tenant, entity, signal, direction.
         signal: What is wrong, as a metric name or the outside alert's name.
-        findings: Ids of the findings merged here, newest last.
+        kind: Whether it was observed or is predicted.
+        findings: Ids of the findings merged here, newest last; of a prediction the forecasts'.
         count: Findings and repeats merged so far.
     """
 
@@ -49,6 +57,7 @@ class Alert:
     end: datetime | None = None
     incident: str = ""
     source: str = "twofold"
+    kind: AlertKind = AlertKind.OBSERVED
     findings: tuple[str, ...] = field(default_factory=tuple)
     count: int = 1
     score: float = 0.0

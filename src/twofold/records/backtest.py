@@ -43,6 +43,7 @@ class Page:
     Attributes:
         incident: The id that it has in the replay.
         suspect: Entity named first, empty without a diagnosis.
+        entities: Who has an alert in it, in order of onset.
         rank: Place of the label's cause among the suspects, 1 first; 0 when it is not among them or not known.
         label: Name of the label it falls into, empty when nothing is known of that time.
         noise: The label says that it was not worth a page.
@@ -58,6 +59,7 @@ class Page:
     rank: int = 0
     label: str = ""
     noise: bool = False
+    entities: tuple[str, ...] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,27 @@ class Missed:
     name: str
     start: datetime
     entities: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFigures:
+    """The part of a backtest that is about one kind of entity.
+
+    Attributes:
+        kind: `service`, `host`, `database`, `model` …; empty where nobody said who the cause was.
+        labels, found, first: Labels whose cause is of this kind; of them with a page; with the cause named first.
+        noise: Pages that a label calls false, whose first suspect is of this kind.
+        pages: Pages whose first suspect is of this kind.
+        median_delay_s: As of all.
+    """
+
+    kind: str
+    labels: int
+    found: int
+    first: int
+    noise: int
+    pages: int
+    median_delay_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +107,7 @@ class Figures:
         repeats: Further pages for a label that has one.
         pages_per_week: All pages, at the rate of this period.
         cpu_s_per_day: Cost of one day of this telemetry.
+        classes: The same by kind of entity.
     """
 
     points: int
@@ -101,6 +125,7 @@ class Figures:
     pages_per_week: float
     cpu_s_per_day: float
     median_delay_s: float | None = None
+    classes: tuple[ClassFigures, ...] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, 
 from twofold.api.rules import needs
 from twofold.api.views.page import Moment, Page
 from twofold.records.access import Permission
-from twofold.records.alert import Alert, AlertState
+from twofold.records.alert import Alert, AlertKind, AlertState
 from twofold.records.finding import Finding, FindingState
 
 routes = router("alerts")
@@ -23,11 +23,12 @@ def list_alerts(
     state: Annotated[list[AlertState] | None, Query()] = None,
     entity: Filter = "",
     incident: Filter = "",
+    kind: AlertKind = AlertKind.OBSERVED,
     limit: Limit = 100,
     after: After = "",
 ) -> Page[Alert]:
-    """Newest first; several `state` mean any of them."""
-    conditions = where(state=state, entity=entity, incident=incident)
+    """Newest first; several `state` mean any of them. Predicted ones are listed apart, with `kind=predicted`."""
+    conditions = where(state=state, entity=entity, incident=incident, kind=kind)
     return page(services.ledger, Alert, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
 
 

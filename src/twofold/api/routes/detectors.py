@@ -7,15 +7,19 @@ import uuid
 from datetime import UTC, datetime
 
 from twofold.aiops.detect.rules import read_rules
-from twofold.api.drift import live_version
+from twofold.api.drift import live_version, traffic_of
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
 from twofold.api.views.detectors import NewBacktest, NewDetector
 from twofold.api.views.page import Page
-from twofold.errors import InputError
+from twofold.errors import InputError, NotFound
 from twofold.records.access import Permission
 from twofold.records.backtest import Backtest, BacktestState, Label
-from twofold.records.model import ModelVersion, Release
+from twofold.records.finding import FindingState
+from twofold.records.incident import IncidentState
+from twofold.records.model import ModelVersion, Release, ReleaseStage
+from twofold.records.shadow import Rehearsal, ShadowFinding, ShadowPage
+from twofold.records.trust import Trust
 
 routes = router("detectors")
 
@@ -31,6 +35,57 @@ def configure_detector(model: str, body: NewDetector, caller: Caller, services: 
     return services.models.configure(
         model, body.settings, description=body.description, actor=caller.name, tenant=caller.tenant
     )
+
+
+@routes.get("/detectors/{model}/shadow", operation_id="get_rehearsal", openapi_extra=needs(Permission.READ))
+def get_rehearsal(model: str, caller: Caller, services: Svc, version: Filter = "") -> Rehearsal:
+    """A shadow beside the live version: who would have paged for what. Without `version` the newest shadow."""
+    if not version:
+        releases = services.ledger.find(Release, tenant=caller.tenant, where={"model": model}, limit=1000)
+        shadows = [row.version for row in traffic_of(releases) if row.stage is ReleaseStage.SHADOW]
+        if not shadows:
+            raise NotFound(f"no version of {model!r} is a shadow", kind="Rehearsal", id=model)
+        version = shadows[-1]
+    return services.models.rehearsal(model, version=version, tenant=caller.tenant)
+
+
+@routes.get("/detectors/{model}/trust", operation_id="get_trust", openapi_extra=needs(Permission.READ))
+def get_trust(model: str, caller: Caller, services: Svc) -> Trust:
+    """What people's verdicts say of the live version, and what would take it back."""
+    found = services.models.trust(model, tenant=caller.tenant)
+    if found is None:
+        raise NotFound(f"no version of {model!r} is live", kind="Trust", id=model)
+    return found
+
+
+@routes.get("/shadow/findings", operation_id="list_shadow_findings", openapi_extra=needs(Permission.READ))
+def list_shadow_findings(
+    caller: Caller,
+    services: Svc,
+    detector: Filter = "",
+    entity: Filter = "",
+    series: Filter = "",
+    state: FindingState | None = None,
+    limit: Limit = 100,
+    after: After = "",
+) -> Page[ShadowFinding]:
+    """What shadows found, newest first. None of it is an alert."""
+    conditions = where(detector=detector, entity=entity, series=series, state=state)
+    return page(services.ledger, ShadowFinding, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
+
+
+@routes.get("/shadow/pages", operation_id="list_shadow_pages", openapi_extra=needs(Permission.READ))
+def list_shadow_pages(
+    caller: Caller,
+    services: Svc,
+    detector: Filter = "",
+    state: IncidentState | None = None,
+    limit: Limit = 100,
+    after: After = "",
+) -> Page[ShadowPage]:
+    """What shadows would have paged for, newest first."""
+    conditions = where(detector=detector, state=state) | {"merged_into": ""}
+    return page(services.ledger, ShadowPage, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
 
 
 @routes.post(

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from twofold.api.drift import drift_of, live_version, model_of
-from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, UNRESOLVED_ALERT
+from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, WRONG_NOW
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
 from twofold.api.views.home import Counts, Home, ModelAtRisk, NoiseRemoved, SystemHealth
 from twofold.api.views.models import DriftValue
 from twofold.records.access import Permission
-from twofold.records.alert import Alert, AlertState
+from twofold.records.alert import Alert, AlertKind, AlertState
 from twofold.records.entity import Entity
 from twofold.records.event import Event, EventKind
 from twofold.records.finding import Finding
@@ -59,9 +59,9 @@ def _counts(services: Services, tenant: str, since: datetime) -> Counts:
         open=count(Incident, tenant=tenant, where={"state": IncidentState.OPEN}),
         acknowledged=count(Incident, tenant=tenant, where={"state": IncidentState.ACKNOWLEDGED}),
         resolved_24h=sum(1 for incident in resolved if incident.end is not None and incident.end >= since),
-        alerts_firing=count(Alert, tenant=tenant, where={"state": AlertState.FIRING}),
+        alerts_firing=count(Alert, tenant=tenant, where={"state": AlertState.FIRING, "kind": AlertKind.OBSERVED}),
         findings_24h=count(Finding, tenant=tenant, since=since),
-        alerts_24h=count(Alert, tenant=tenant, since=since),
+        alerts_24h=count(Alert, tenant=tenant, where={"kind": AlertKind.OBSERVED}, since=since),
         incidents_24h=count(Incident, tenant=tenant, where=NOT_MERGED, since=since),
     )
 
@@ -79,8 +79,7 @@ def _health(services: Services, tenant: str) -> SystemHealth:
 
 def _models_at_risk(services: Services, tenant: str) -> list[ModelAtRisk]:
     """Models with an unresolved alert on themselves or their features, the worst score first."""
-    where = {"state": UNRESOLVED_ALERT, "backfilled": False}
-    alerts = services.ledger.find(Alert, tenant=tenant, where=where, limit=MOST)
+    alerts = services.ledger.find(Alert, tenant=tenant, where=WRONG_NOW, limit=MOST)
     worst: dict[str, Alert] = {}
     for alert in sorted(alerts, key=lambda each: each.score):
         if model := model_of(alert.entity):

@@ -27,6 +27,7 @@ from twofold.records.forecast import Forecast
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.model import DatasetVersion, ModelVersion, Project, Release, Run
 from twofold.records.runbook import Execution, Runbook
+from twofold.records.shadow import ShadowFinding, ShadowPage
 from twofold.records.slo import SloStatus
 from twofold.records.time import to_ns
 from twofold.records.verdict import Verdict
@@ -117,12 +118,14 @@ SPECS: Final = (
     Spec(kind=Edge, name="edges", keys=("source", "target", "relation"), time="last_seen", key=edge_key),
     Spec(kind=Event, name="events", keys=("kind", "entity", "change", "source"), time="time"),
     Spec(kind=Finding, name="findings", keys=("entity", "series", "metric", "state", "detector"), time="onset"),
+    Spec(kind=ShadowFinding, name="shadow_findings", keys=("detector", "entity", "series", "state"), time="onset"),
+    Spec(kind=ShadowPage, name="shadow_pages", keys=("detector", "state", "merged_into"), time="detected"),
     Spec(kind=SloStatus, name="slos", keys=("entity", "state"), time="updated"),
     Spec(kind=Forecast, name="forecasts", keys=("entity", "series", "state", "model"), time="made"),
     Spec(
         kind=Alert,
         name="alerts",
-        keys=("fingerprint", "entity", "signal", "state", "severity", "incident", "source", "backfilled"),
+        keys=("fingerprint", "entity", "signal", "state", "severity", "incident", "source", "kind", "backfilled"),
         time="start",
     ),
     Spec(

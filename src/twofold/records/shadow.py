@@ -1,0 +1,83 @@
+"""What a released version claims while it only shadows the live one: seen by people, never an alert, never a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from twofold.records.alert import Severity
+from twofold.records.entity import DEFAULT_TENANT
+from twofold.records.finding import Finding, FindingState
+from twofold.records.incident import IncidentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowFinding:
+    """A finding of a shadow.
+
+    Attributes:
+        id: `<detector>/<the finding's id>`: the live version makes the same finding under the same id.
+        detector: `name@version` of the shadow.
+    """
+
+    id: str
+    detector: str
+    entity: str
+    series: str
+    metric: str
+    onset: datetime
+    state: FindingState
+    finding: Finding
+    tenant: str = DEFAULT_TENANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowPage:
+    """An incident that would have opened if the shadow had been live.
+
+    Attributes:
+        id: `<detector>/<the incident's id>`.
+        merged_into: Page that took over its alerts; then it would not have paged again.
+    """
+
+    id: str
+    detector: str
+    title: str
+    state: IncidentState
+    severity: Severity
+    start: datetime
+    detected: datetime
+    last_seen: datetime
+    end: datetime | None = None
+    entities: tuple[str, ...] = field(default_factory=tuple)
+    alerts: int = 0
+    merged_into: str = ""
+    tenant: str = DEFAULT_TENANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A shadow beside the live version over the time that it has run: who would have paged for what.
+
+    Attributes:
+        detector, champion: `name@version` of the shadow and of what is live.
+        since, until: The time compared.
+        findings, champion_findings: Findings that began in it.
+        both: Incidents that the shadow would have paged for too.
+        only_shadow, only_champion: Pages that the other did not make; at most 200 each, newest first.
+        pages, champion_pages: All pages of each.
+        excess: Chance that as good a version as the live one pages at least as often alone as the shadow did.
+    """
+
+    detector: str
+    champion: str
+    since: datetime
+    until: datetime
+    findings: int
+    champion_findings: int
+    pages: int
+    champion_pages: int
+    both: int
+    excess: float
+    only_shadow: tuple[ShadowPage, ...] = field(default_factory=tuple)
+    only_champion: tuple[str, ...] = field(default_factory=tuple)

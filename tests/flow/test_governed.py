@@ -1,0 +1,209 @@
+"""Detectors are governed like models: shadow first, and taken back when people call their pages wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.flow.plant import GATE, Plant
+from twofold.aiops.detect.config import PanelConfig
+from twofold.errors import Conflict
+from twofold.joints.config import ShadowConfig, TrustConfig
+from twofold.joints.rehearsals import rehearsal, shadow_gates
+from twofold.joints.shadow import Shadow
+from twofold.joints.trust import Trusts
+from twofold.records.alert import Alert
+from twofold.records.codec import to_json
+from twofold.records.event import ChangeKind, Event
+from twofold.records.finding import Finding
+from twofold.records.incident import Incident, TimelineEntry
+from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
+from twofold.records.shadow import ShadowFinding, ShadowPage
+from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
+
+SLOW = {"shop latency": 2.0}
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    made = Plant(tmp_path)
+    yield made
+    made.close()
+
+
+def offer(plant: Plant, config: PanelConfig, *stages: ReleaseStage) -> ModelVersion:
+    """Register a version and put it into these stages, as the first process hears of it."""
+    candidate = plant.registry.config_candidate("panel", ModelKind.DETECTOR, to_json(config), owner="ann")
+    version = plant.registry.register(candidate, [GATE])
+    for stage in stages:
+        plant.releases.release("panel", version.version, stage, approver="ann", reason="try")
+    reload(plant)
+    return version
+
+
+def reload(plant: Plant) -> None:
+    plant.follow()
+    if plant.released.refresh():
+        plant.runner.rebuild()
+
+
+def say(plant: Plant, incident: Incident, value: VerdictValue) -> None:
+    verdict = Verdict(
+        id=f"v-{incident.id}",
+        subject=VerdictSubject.GROUP,
+        ref=incident.id,
+        incident=incident.id,
+        value=value,
+        author="robin",
+        time=plant.now(),
+    )
+    plant.ledger.put(verdict)
+
+
+# Shadow first
+
+
+def test_a_shadow_claims_beside_the_live_version_and_neither_alerts_nor_pages(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=20.0), ReleaseStage.SHADOW)
+    plant.run(60)
+    plant.run(120, SLOW)
+    (finding,) = plant.ledger.find(Finding, tenant="main")
+    (beside,) = plant.ledger.find(ShadowFinding, tenant="main")
+    assert (finding.detector, beside.detector) == ("panel@1", "panel@2")
+    assert beside.id == f"panel@2/{finding.id}", "the same trouble under the same id"
+    (incident,) = plant.ledger.find(Incident, tenant="main")
+    (page,) = plant.ledger.find(ShadowPage, tenant="main")
+    assert page.entities == incident.entities
+    assert page.detected >= incident.detected, "it waits longer"
+    assert len(plant.ledger.find(Alert, tenant="main")) == len(incident.alerts)
+
+
+def test_it_begins_with_what_the_live_version_has_learnt(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=20.0), ReleaseStage.SHADOW)
+    plant.run(60, SLOW)
+    assert plant.ledger.find(ShadowFinding, tenant="main"), "no warming up of its own"
+
+
+def test_one_of_another_layout_begins_from_nothing(plant: Plant) -> None:
+    plant.run(60)
+    pipeline = next(iter(plant.runner._pipelines.values()))
+    shadow = Shadow(plant.catalog, detector="panel@2")
+    shadow.seed({"panel": {**pipeline.snapshot()["panel"], "layout": b"another"}})
+    assert len(shadow._panel) == 0
+    shadow.seed(pipeline.snapshot())
+    assert len(shadow._panel) == 5
+
+
+def test_what_it_knows_survives_a_restart(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=20.0), ReleaseStage.SHADOW)
+    plant.run(60)
+    plant.run(90, SLOW)
+    plant.restart()
+    plant.run(90, SLOW)
+    plant.run(300)
+    (beside,) = plant.ledger.find(ShadowFinding, tenant="main")
+    (page,) = plant.ledger.find(ShadowPage, tenant="main")
+    assert beside.state.value == "closed"
+    assert page.state.value == "resolved"
+
+
+def test_what_it_would_have_paged_is_held_against_what_did_page(plant: Plant) -> None:
+    plant.run(900)
+    deaf = offer(plant, PanelConfig(least_score=1e6), ReleaseStage.SHADOW)
+    plant.run(60)
+    plant.run(120, SLOW)
+    found = rehearsal(plant.ledger, "panel", deaf.version, tenant="main", now=plant.now())
+    (incident,) = plant.ledger.find(Incident, tenant="main")
+    assert (found.pages, found.champion_pages, found.both) == (0, 1, 0)
+    assert found.only_champion == (incident.id,)
+    assert found.excess == 1.0
+    time, pages = shadow_gates(found, ShadowConfig(least_s=600.0))
+    assert (time.passed, pages.passed) == (False, True), "three minutes are not ten"
+    with pytest.raises(Conflict, match="does not shadow"):
+        rehearsal(plant.ledger, "panel", "1", tenant="main", now=plant.now())
+
+
+def test_its_cost_is_bounded_by_the_series_it_sees(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=20.0), ReleaseStage.SHADOW)
+    plant.run(5)
+    pipeline = next(iter(plant.runner._pipelines.values()))
+    shadow = pipeline.stages[-1]
+    shadow._limits = ShadowConfig(most_series=2)  # type: ignore[attr-defined]  # the stage is a shadow
+    plant.run(30)
+    assert shadow.dropped["beyond_most_series"] == 6 * 3  # type: ignore[attr-defined]  # the stage is a shadow
+
+
+# Taken back
+
+
+def troubles(plant: Plant, many: int) -> list[Incident]:
+    """So many separate incidents, newest last."""
+    before = {one.id for one in plant.ledger.find(Incident, tenant="main", limit=1000)}
+    for _ in range(many):
+        plant.run(120, SLOW)
+        plant.run(900)
+    found = plant.ledger.find(Incident, tenant="main", limit=1000, newest_first=False)
+    return [one for one in found if one.id not in before]
+
+
+def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stream(plant: Plant) -> None:
+    plant.run(900)
+    for incident in troubles(plant, 4):
+        say(plant, incident, VerdictValue.RIGHT)
+    offer(plant, PanelConfig(persist_s=15.0), ReleaseStage.SHADOW, ReleaseStage.LIVE)
+    trusts = Trusts(plant.ledger, TrustConfig(false_per_day=1000.0), now=plant.now)
+    plant.run(60)
+    first, second, third = troubles(plant, 3)
+    assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=first.start)} == {"panel@2"}
+    say(plant, first, VerdictValue.NOISE)
+    say(plant, second, VerdictValue.WRONG)
+    (trust,) = trusts.check(tenant="main")
+    assert (trust.live.right, trust.live.false, trust.lost) == (0, 2, ""), "two say little"
+    assert trust.champion is not None
+    assert (trust.champion.right, trust.champion.false) == (4, 0)
+    say(plant, third, VerdictValue.WRONG)
+    (trust,) = trusts.check(tenant="main")
+    assert trust.lost.startswith("3 of 3 judged pages were false, 0 of 4 of panel@1's")
+    release = plant.ledger.find(Release, tenant="main", where={"model": "panel"}, limit=1)[0]
+    release = plant.releases.history("panel")[-1]
+    assert (release.stage, release.version, release.previous) == (ReleaseStage.ROLLED_BACK, "2", "1")
+    assert release.approver == "twofold"
+    assert release.evidence == tuple(f"incident {one.id} was called false" for one in (third, second, first))
+    lines = plant.ledger.find(TimelineEntry, tenant="main", where={"incident": third.id})
+    assert any("rolled back to panel@1" in line.text for line in lines)
+    reload(plant)
+    (again,) = troubles(plant, 1)
+    assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=again.start)} == {"panel@1"}
+    event = plant.ledger.get(Event, f"release:{release.id}", tenant="main")
+    assert event.change is ChangeKind.ROLLBACK
+    assert [one.lost for one in trusts.check(tenant="main")] == [""], "what came back is not taken back in turn"
+
+
+def test_false_pages_every_day_take_it_back_even_when_others_are_right(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=15.0), ReleaseStage.SHADOW, ReleaseStage.LIVE)
+    plant.run(60)
+    for number, incident in enumerate(troubles(plant, 6)):
+        say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
+    (trust,) = Trusts(plant.ledger, now=plant.now).check(tenant="main")
+    assert "false pages a day" in trust.lost
+    assert plant.releases.live("panel") == "1"
+
+
+def test_a_day_with_few_false_pages_is_borne(plant: Plant) -> None:
+    plant.run(900)
+    offer(plant, PanelConfig(persist_s=15.0), ReleaseStage.SHADOW, ReleaseStage.LIVE)
+    plant.run(60)
+    for number, incident in enumerate(troubles(plant, 6)):
+        say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
+    later = Trusts(plant.ledger, now=lambda: plant.now() + timedelta(days=7))
+    (trust,) = later.check(tenant="main")
+    assert trust.lost == ""
+    assert trust.live.low < 0.5 < trust.live.high
