@@ -120,13 +120,13 @@ def beside(systems: Sequence[System], lines: Lines, sizes: dict[str, int]) -> di
     return found
 
 
-def run(folder: Path, *, quick: bool) -> dict[str, Any]:
+def run(folder: Path, *, quick: bool, model: Path | None = None) -> dict[str, Any]:
     """Everything."""
     systems = load(folder)
     lines = mixed(systems, LINES)
     found = {**accuracy(systems), **speed(lines), **novel(systems, range(1 if quick else 3))}
     found |= memory(lines, QUICK_MEMORY if quick else MEMORY)
-    found |= search.figures(systems) | sessions(folder)
+    found |= search.figures(systems, model) | sessions(folder)
     if peers.available():
         found["peers"] = beside(systems, lines, QUICK_PEER_LINES if quick else PEER_LINES)
         speeds = {name: row["lines_per_s"] for name, row in found["peers"].items()}
@@ -146,8 +146,8 @@ def table_of(found: dict[str, Any]) -> str:
         rate = f"{row['lines_per_s']:12,.0f}" if "lines_per_s" in row else ""
         lines.append(f"{name:16s}" + "".join(f"{row[key]:7.3f}" for key in KEYS) + rate)
     shown = ("warm_lines_per_s", "vs_drain3", "vs_drain3_masks", "vs_tipping", "stream_ga", "novelty_recall",
-             "false_per_100k", "memory_mb", "memory_lines", "search_recall_at_5",
-             "search_fresh_recall_at_5", "hdfs_f1")  # fmt: skip
+             "false_per_100k", "memory_mb", "memory_lines", "hdfs_f1")  # fmt: skip
+    shown += tuple(sorted(key for key in found if key.startswith("search")))
     lines += [f"{key:20s}{found[key]:14,.3f}" for key in shown if key in found]
     samples = {name: row["sample_lines"] for name, row in found.get("peers", {}).items()}
     lines.append(
@@ -163,13 +163,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.logs", description=__doc__)
     parser.add_argument("--data", type=Path, default=default_folder(), help="folder with <System>_2k.* files")
     parser.add_argument("--quick", action="store_true", help="peers and memory on a sample; under 45 s once prepared")
+    parser.add_argument("--model", type=Path, help="folder of an embedding model, for search (twofold[embed])")
     parser.add_argument("--json", action="store_true", help="one object instead of the table")
     parser.add_argument("--prepare", action="store_true", help="make the long stream, compile the kernels and end")
     args = parser.parse_args()
     if args.prepare:
         speed(mixed(load(args.data), LINES))
         return
-    found = run(args.data, quick=args.quick)
+    found = run(args.data, quick=args.quick, model=args.model)
     print(json.dumps(found) if args.json else table_of(found))
 
 
