@@ -5,48 +5,36 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import threading
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cramjam
 import httpx
 import numpy as np
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from starlette.applications import Starlette
 
+from tests.fault.crowded import Bomb, Crowded
 from tests.flow.receiving import receiving
 from tests.unit.ingest.messages import gauge, logs_request, metrics_request
-from tests.unit.ingest.null import Bench, Client
+from tests.unit.ingest.null import Bench
 from twofold.aiops.ingest.config import IngestConfig
-from twofold.aiops.ingest.counts import Counts, Item
-from twofold.aiops.ingest.ingest import Ingest
-from twofold.aiops.ingest.receiver import TENANT_KEY
+from twofold.aiops.ingest.counts import Item
 from twofold.records.frame import FrameKind
-from twofold.store.catalog.files import FileCatalog
-from twofold.store.journal.segments import SegmentJournal
 
 PROTOBUF: Final = {"content-type": "application/x-protobuf"}
 JSON: Final = {"content-type": "application/json"}
+AT_ONCE: Final = 2000
+FLOOR_S: Final = 2 * sys.getswitchinterval()
 BYTES_A_SERIES: Final = 1500  # in the catalog and in what receivers remember of it
 
 
 def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def of_tenant(app: Any) -> Any:
-    """As the auth layer does: the tenant of a caller, here by a header."""
-
-    async def call(scope: Any, receive: Any, send: Any) -> None:
-        scope[TENANT_KEY] = dict(scope["headers"]).get(b"x-test-tenant", b"main").decode()
-        await app(scope, receive, send)
-
-    return call
 
 
 def bomb(first: int, count: int) -> bytes:
@@ -60,63 +48,59 @@ def bomb(first: int, count: int) -> bytes:
     return request.SerializeToString()
 
 
-def p99_s(times: list[float]) -> float:
-    return float(np.quantile(times, 0.99))
+def explode(root: Path, series: int, limit: int, a_second: float, phase_s: float) -> tuple[list[float], list[float]]:
+    """A tenant sends new series, most of them past its limit, in phases; what another tenant's requests take.
 
-
-def explode(root: Path, series: int, limit: int) -> tuple[float, float, float]:
-    """Seconds that the bomb took, and the 99th percentile of another tenant's requests before and during it."""
-    counts, journal = Counts(), SegmentJournal(root / "journal")
-    catalog = FileCatalog(root / "catalog", limit_per_tenant=limit)
-    ingest = Ingest(journal, catalog, counts, IngestConfig(walker=False))
-    client = Client(of_tenant(Starlette(routes=ingest.routes())))
+    Returns the seconds of those without and with the bomb. Phases of both kinds alternate, so that whatever else
+    the machine does meets both alike; the senders are processes and threads that the receivers do not share.
+    """
+    bodies = [bomb(first, min(AT_ONCE, series - first)) for first in range(0, series, AT_ONCE)]
     quiet = metrics_request(*(gauge("load", 1.0, time.time_ns(), host=str(host)) for host in range(20)))
-    body, over = quiet.SerializeToString(), threading.Event()
+    body = quiet.SerializeToString()
     calm: list[float] = []
     during: list[float] = []
 
-    def other(times: list[float], until: threading.Event, most: int) -> None:
-        while not until.is_set() and len(times) < most:
-            began = time.perf_counter()
-            headers = {**PROTOBUF, "x-test-tenant": "other"}
-            assert client.post("/v1/metrics", content=body, headers=headers).status_code == 200
-            times.append(time.perf_counter() - began)
-            until.wait(0.01)
+    def for_a_phase(times: list[float]) -> None:
+        until = time.monotonic() + phase_s
+        times += other.send_while(lambda: time.monotonic() < until, body, 0.01)
 
-    other(calm, over, 200)
-    before = rss_bytes()
-    beside = threading.Thread(target=other, args=(during, over, 1_000_000))
-    beside.start()
-    began = time.monotonic()
-    try:
-        for first in range(0, series, 2000):
-            answer = client.post("/v1/metrics", content=bomb(first, min(2000, series - first)), headers=PROTOBUF)
-            assert answer.status_code == 200, "a partial success tells what was refused"
-        took = time.monotonic() - began
-    finally:
-        over.set()
-        beside.join()
-        journal.close()
-    total = counts.total(Item.POINTS)
-    assert catalog.count(tenant="main") == limit
-    assert catalog.count(tenant="other") == 20
-    assert total.rejected == {"cardinality": series - limit}
-    assert not counts.imbalance()
-    assert rss_bytes() - before < limit * BYTES_A_SERIES + (96 << 20)
-    assert during
-    return took, p99_s(calm), p99_s(during)
+    with Crowded(root, limit) as crowded:
+        other = crowded.sender("other")
+        for_a_phase([])
+        before = crowded.facts()["rss_bytes"]
+        thrown = Bomb(crowded, "main", bodies, AT_ONCE / a_second, senders=4)
+        thrown.start()
+        while thrown.is_alive():
+            for_a_phase(calm)
+            thrown.lit.set()
+            for_a_phase(during)
+            thrown.lit.clear()
+            time.sleep(0.2)  # requests under way end
+        facts = crowded.facts()
+        other.close()
+    assert not thrown.failures, "a partial success tells what was refused"
+    assert facts["series"] == {"main": limit, "other": 20}
+    assert facts["rejected"] == {"cardinality": series - limit}
+    assert facts["balanced"]
+    assert facts["rss_bytes"] - before < limit * BYTES_A_SERIES + (96 << 20)
+    return calm, during
 
 
 def test_a_bomb_of_series_fills_its_own_limit_and_no_memory(tmp_path: Path) -> None:
-    explode(tmp_path, series=60_000, limit=10_000)
+    explode(tmp_path, series=60_000, limit=10_000, a_second=30_000, phase_s=0.5)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_million_series_disturb_nobody(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    took_s, calm_s, during_s = explode(tmp_path, series=1_000_000, limit=100_000)
-    record_property("1M series, seconds; the other tenant's p99 before and during", (took_s, calm_s, during_s))
-    assert during_s < max(2 * calm_s, 0.25), "beyond twice, and beyond what any sender notices"
+    """A million in sixty seconds: the other tenant's 99th percentile stays below twice its quiet one.
+
+    Below `FLOOR_S` a figure tells of the interpreter, not of us: that is how long a thread may hold its lock twice.
+    """
+    calm, during = explode(tmp_path, series=1_000_000, limit=100_000, a_second=1_000_000 / 60, phase_s=2)
+    calm_s, during_s = (float(np.quantile(times, 0.99)) for times in (calm, during))
+    record_property("the other tenant's p99 before and during, seconds", (calm_s, during_s))
+    assert during_s < 2 * max(calm_s, FLOOR_S), f"{calm_s:.4f} s of {len(calm)}, {during_s:.4f} s of {len(during)}"
 
 
 BOMBS: Final = {

@@ -64,7 +64,7 @@ class IngestConfig:
         max_ratio: Largest decompressed / compressed size, asked only of bodies past 1 MiB decompressed.
         body_timeout_s: A body must be complete within this time.
         in_flight_bytes: Bytes of all requests being read, decoded or written; past it new ones get 429.
-        workers: Threads that decode and wait for the journal; as many requests share one sync.
+        workers: Threads that decode and wait for the journal, of one tenant; as many requests share one sync.
         future_s: Live telemetry stamped later than this past the receiver's clock is rejected.
         tick_s: Time between two clock frames in the journal, once anything live came in.
         scrape: Prometheus endpoints to pull from.

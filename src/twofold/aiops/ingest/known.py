@@ -94,12 +94,11 @@ class Known:
     def decode(self, body: bytes, tenant: str, validated: Callable[[], Rows]) -> Rows:
         """Rows of a request: the short way when all its series are known, else as `validated` gives them."""
         walked = self.walk(body)
-        if walked is None:
-            return validated()
-        rows = self.rows(walked, tenant)
+        rows = None if walked is None else self.rows(walked, tenant)
         if rows is None:
             rows = validated()
-            self.learn(walked, rows, tenant)
+            if walked is not None:
+                self.learn(walked, rows, tenant)
         return rows
 
     def walk(self, body: bytes) -> Walked | None:

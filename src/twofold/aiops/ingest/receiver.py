@@ -27,6 +27,7 @@ TENANT_KEY: Final = "twofold.tenant"  # set in the ASGI scope by the auth layer
 LANE_HEADER: Final = "x-twofold-lane"
 JSON: Final = "application/json"
 ANY_MEDIA: Final = "*/*"  # in `Dialect.media`: the body is whatever the headers say
+SPARE: Final = 2  # threads past `workers`, which one tenant alone never takes
 _WRITE_MESSAGE: Final = "prometheus.writerequest"  # remote write 2 sends another message under the same media type
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ class Receiver:
         self._capture = capture
         self._now_ns = now_ns
         self._budget = Budget(config.in_flight_bytes, counts.in_flight)
-        self._pool = ThreadPoolExecutor(config.workers, thread_name_prefix="ingest")
+        self._pool = ThreadPoolExecutor(config.workers + SPARE, thread_name_prefix="ingest")
+        self._places: dict[str, asyncio.Semaphore] = {}
 
     def endpoint(self, dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
         """The Starlette endpoint of a dialect."""
@@ -180,7 +182,14 @@ class Receiver:
                 self._capture.record(dialect.path, sent.media, body, origin.time_ns, sent.lane, sent.headers)
             return response
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        async with self._place(sent.tenant):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _place(self, tenant: str) -> asyncio.Semaphore:
+        """A tenant's threads: `SPARE` are left to others, however much one sends."""
+        if tenant not in self._places:
+            self._places[tenant] = asyncio.Semaphore(self._config.workers)
+        return self._places[tenant]
 
 
 def problem(error: TwofoldError, _media: str = "") -> Response:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from twofold.aiops.ingest.clean.series import Factors, Identity, SeriesCleaner
 from twofold.aiops.ingest.rows import CROWDED, OVERSIZE, REFUSED, Ints
+from twofold.aiops.ingest.turns import Turns
 from twofold.errors import InputError, TooLarge
 from twofold.records.series import Series, SeriesKind
 from twofold.store.catalog import Catalog
@@ -36,6 +37,9 @@ class SeriesIndex:
         catalog: Gives out sids; enforces the tenant's limit.
         cleaner: Rules for new series; none by default.
         refused: Told of each refused series: the metric and the label that fill the limit.
+
+    Attributes:
+        turns: Whoever decodes the validated way holds a turn while it does.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class SeriesIndex:
         cleaner: SeriesCleaner | None = None,
         refused: Callable[[str, str], None] = lambda _metric, _label: None,
     ) -> None:
+        self.turns = Turns()
         self._catalog = catalog
         self._cleaner = cleaner or SeriesCleaner()
         self._refused = refused
@@ -71,6 +76,7 @@ class SeriesIndex:
         return self._register(known, key, entity, tenant, unit, kind) if sid is None else sid
 
     def _register(self, known: dict[int, int], key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
+        self.turns.step()
         found = self._cleaner.clean(key[0], dict(sorted(key[1])), entity, unit)
         with self._lock:  # pending must hold a new sid before any other thread can see it as known
             sid = found if isinstance(found, int) else self._new(found, tenant, kind)

@@ -76,8 +76,9 @@ class Metrics(_Otlp):
         tenant = payload.origin.tenant
 
         def validated() -> Rows:
-            request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
-            return rows_of(request, self._intake.index, self._intake.naming, tenant, begun, self._ladders)
+            with self._intake.index.turns.turn(tenant):
+                request = parse(ExportMetricsServiceRequest, payload.body, payload.media)
+                return rows_of(request, self._intake.index, self._intake.naming, tenant, begun, self._ladders)
 
         return validated() if payload.media == JSON else self.known.decode(payload.body, tenant, validated)
 

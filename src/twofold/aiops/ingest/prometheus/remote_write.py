@@ -71,12 +71,13 @@ class RemoteWrite:
         return exemplars_of(parse(payload.body), origin.tenant, self._intake.latest_ns(origin))
 
     def _validated(self, body: bytes, tenant: str) -> Rows:
-        request = parse(body)
-        types = self._types.setdefault(tenant, {})
-        for each in request.metadata:
-            if each.metric_family_name in types or len(types) < FAMILY_LIMIT:
-                types[each.metric_family_name] = TYPES[each.type] if 0 <= each.type < len(TYPES) else ""
-        return rows_of(request, self._intake.index, types, tenant)
+        with self._intake.index.turns.turn(tenant):
+            request = parse(body)
+            types = self._types.setdefault(tenant, {})
+            for each in request.metadata:
+                if each.metric_family_name in types or len(types) < FAMILY_LIMIT:
+                    types[each.metric_family_name] = TYPES[each.type] if 0 <= each.type < len(TYPES) else ""
+            return rows_of(request, self._intake.index, types, tenant)
 
     def refuse(self, error: TwofoldError, media: str) -> Response:
         """Plain text, as Prometheus writes it into its log."""

@@ -74,7 +74,8 @@ class Version2:
         if walked is not None and rows is not None:
             pointed(walked, body, exemplars)
             return Decoded(rows, None)
-        found = decoded(parse(body), self._intake.index, tenant, exemplars, begun)
+        with self._intake.index.turns.turn(tenant):
+            found = decoded(parse(body), self._intake.index, tenant, exemplars, begun)
         if walked is not None and found.histograms is None:
             self.known.learn(walked, found.samples, tenant)
         return found
