@@ -23,6 +23,7 @@ from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
 from twofold.joints.config import DetectorsConfig
 from twofold.records.slo import Slo
+from twofold.store.promql.limits import Limits
 from twofold.store.retention import RetentionConfig
 from twofold.store.s3 import S3Config
 
@@ -110,6 +111,7 @@ class Config:
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
         retention: How long telemetry is kept.
         storage: Where history and blobs stand; in `home` by default.
+        promql: Bounds of one query of the Prometheus API.
         capture: File that every accepted request is also written to.
         source: The file that this was read from, for the worker process.
     """
@@ -129,6 +131,7 @@ class Config:
     lateness_s: float = 6.0
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     storage: S3Config = field(default_factory=S3Config)
+    promql: Limits = field(default_factory=Limits)
     capture: Path | None = None
     source: Path | None = None
 

@@ -151,6 +151,8 @@ def test_metrics_and_the_labels_of_each_are_told_without_the_rest(reopen: Open) 
     assert [sid for sid, _ in opened.labels("up", tenant="main")] == [
         each.sid for each in opened.find(tenant="main", metric="up")
     ]
+    assert [dict(labels) for _, labels in opened.labels("up", tenant="main", after=1)] == [{"host": "b"}]
+    assert not opened.labels("up", tenant="main", after=2)
     assert not opened.metrics(tenant="acme")
     assert not opened.labels("up", tenant="acme")
 

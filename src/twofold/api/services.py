@@ -20,6 +20,7 @@ from twofold.records.trust import Trust
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
 from twofold.store.ledger import Ledger
+from twofold.store.promql.limits import Limits
 
 
 class ResponderPort(Protocol):
@@ -219,5 +220,7 @@ class Services:
     demo: DemoPort = field(default_factory=NoDemo)
     pulse: PulsePort = field(default_factory=StillPulse)
     bands: BandsPort = field(default_factory=NoBands)
+    promql: Limits = field(default_factory=Limits)
+    """Bounds of one query of the Prometheus API."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

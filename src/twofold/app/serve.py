@@ -139,6 +139,7 @@ class Server:
             pulse=self.pulses,
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
+            promql=self.config.promql,
         )
 
     def parts(self, *, otlp_only: bool) -> list[Part]:

@@ -31,8 +31,9 @@ from twofold.api.rules import needs
 from twofold.errors import InputError, Overloaded, Transient, TwofoldError, Unsupported
 from twofold.records.access import Permission
 from twofold.records.series import SeriesKind
-from twofold.store.promql import Answer, Engine, HistorySource, Labels, Limits, TimedOut
+from twofold.store.promql import Answer, Engine, HistorySource, Limits, TimedOut
 from twofold.store.promql.limits import Account
+from twofold.store.promql.matchers import Conditions
 from twofold.store.promql.parse import selector
 from twofold.store.promql.values import NAME
 
@@ -97,11 +98,10 @@ def _answered(of: Handler) -> Callable[[Request], Awaitable[Response]]:
         parameters = parse_qsl(request.url.query, keep_blank_values=True)
         if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip() == _FORM:
             parameters += parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True)
-        services, tenant = services_of(request), identity_of(request).tenant
-        source = HistorySource(services.catalog, services.history, tenant=tenant)
+        source = _source(request, identity_of(request).tenant)
         started, counts = time.perf_counter(), _counts(request)
         try:
-            body = await _threaded(partial(of, Asked(parameters, source, Limits())))
+            body = await _threaded(partial(of, Asked(parameters, source, services_of(request).promql)))
         except TwofoldError as error:
             status, kind = _kind(error)
             counts.told(kind, time.perf_counter() - started)
@@ -135,6 +135,18 @@ def _counts(request: Request) -> _Counts:
     if not hasattr(state, "promql_counts"):
         state.promql_counts = _Counts(services_of(request).registry)
     return cast("_Counts", state.promql_counts)
+
+
+def _source(request: Request, tenant: str) -> HistorySource:
+    """Of a tenant; made with its first request and kept, as it remembers series."""
+    state = request.app.state
+    if not hasattr(state, "promql_sources"):
+        state.promql_sources = {}
+    sources: dict[str, HistorySource] = state.promql_sources
+    if tenant not in sources:
+        services = services_of(request)
+        sources[tenant] = HistorySource(services.catalog, services.history, tenant=tenant)
+    return sources[tenant]
 
 
 async def _threaded(work: Callable[[], bytes]) -> bytes:
@@ -207,15 +219,14 @@ def series(asked: Asked) -> bytes:
     """Label sets of the series that match any of the selectors."""
     if not asked.every("match[]"):
         raise InputError("no match[] parameter provided", reason="parameter")
-    found = _matched(asked)
+    found = asked.source.series(*_meant(asked))
     return _limited([dict(labels) for labels in found], asked.limit())
 
 
 @_both("/labels", "labels")
 def labels(asked: Asked) -> bytes:
     """Names of all labels, of the series that match if any selector is given."""
-    names = {name for each in _matched(asked) for name, _ in each}
-    return _limited(sorted(names), asked.limit())
+    return _limited(sorted(asked.source.label_names(*_meant(asked))), asked.limit())
 
 
 @routes.get(
@@ -226,9 +237,8 @@ async def label_values(name: str, request: Request) -> Response:
 
     def values(asked: Asked) -> bytes:
         if name == NAME and not asked.every("match[]"):
-            return _limited(sorted(asked.source.metrics()), asked.limit())
-        found = {value for each in _matched(asked) for key, value in each if key == name}
-        return _limited(sorted(found), asked.limit())
+            return _limited(sorted(asked.source.metric_names()), asked.limit())
+        return _limited(sorted(asked.source.label_values(name, *_meant(asked))), asked.limit())
 
     return await _answered(values)(request)
 
@@ -269,9 +279,9 @@ def _engine(asked: Asked) -> Engine:
     """With the bounds that the request asks for, where they are tighter than ours."""
     limits = asked.limits
     if text := asked.one("timeout"):
-        limits = replace(limits, seconds=min(limits.seconds, _duration_ms("timeout", text) / 1000))
-    if text := asked.one("lookback_delta"):
-        limits = replace(limits, lookback_ms=_duration_ms("lookback_delta", text))
+        limits = replace(limits, seconds=max(0.0, min(limits.seconds, _duration_ms("timeout", text) / 1000)))
+    if (text := asked.one("lookback_delta")) and (lookback_ms := _duration_ms("lookback_delta", text)) > 0:
+        limits = replace(limits, lookback_ms=lookback_ms)
     return Engine(limits)
 
 
@@ -290,13 +300,13 @@ def _limited(items: Sequence[object], limit: int) -> bytes:
     return success(items)
 
 
-def _matched(asked: Asked) -> Sequence[Labels]:
-    """Series of all selectors; all series without one. The span of time is checked and does not narrow them."""
+def _meant(asked: Asked) -> tuple[Conditions, Account]:
+    """What the selectors ask for; all series without one. The span of time is checked and does not narrow them."""
     for name in ("start", "end"):
         if asked.one(name):
             asked.time_ms(name)
     found = tuple(each for text in asked.every("match[]") for each in selector(text, asked.limits))
-    return asked.source.series(found or ((),), Account(replace(asked.limits, series=10 * asked.limits.series)))
+    return found or ((),), Account(replace(asked.limits, series=10 * asked.limits.series))
 
 
 def _time_ms(name: str, text: str) -> int:

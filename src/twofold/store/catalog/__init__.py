@@ -56,8 +56,11 @@ class Catalog(Protocol):
         """Names of all metrics that have a series, in the order of registration."""
         ...
 
-    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
-        """The sid and labels of all series of a metric, without what else is known of them: a third of the work."""
+    def labels(self, metric: str, *, tenant: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, str]]]:
+        """The sid and labels of a metric's series, in the order of registration, without what else is known of them.
+
+        `after` leaves out so many of the first: who holds those asks for what came since.
+        """
         ...
 
     def count(self, *, tenant: str) -> int:

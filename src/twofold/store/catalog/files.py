@@ -164,13 +164,13 @@ class FileCatalog:
         with self._lock:
             return known.metrics() if known else []
 
-    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
+    def labels(self, metric: str, *, tenant: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, str]]]:
         """See `Catalog.labels`."""
         known = self._tenants.get(tenant)
-        if known is None:
+        if known is None or known.size(metric) <= after:
             return []
         with self._lock:
-            found = [(sid, known.packed[sid]) for sid in known.candidates("", metric)]
+            found = [(sid, known.packed[sid]) for sid in known.sids(metric, after)]
         return [(sid, orjson.loads(packed.partition(_BREAK)[0])[1]) for sid, packed in found]
 
     def count(self, *, tenant: str) -> int:
@@ -236,6 +236,10 @@ class _Tenant:
     def size(self, metric: str) -> int:
         """Series of a metric."""
         return len(self._metrics.get(metric, _NONE))
+
+    def sids(self, metric: str, after: int) -> array[int]:
+        """Of a metric's series but so many of the first."""
+        return self._metrics.get(metric, _NONE)[after:]
 
     def crowd(self, metric: str = "") -> Crowd:
         """What fills a metric, or the largest metric; looked up at refusals 1, 2, 4, 8 and so on."""

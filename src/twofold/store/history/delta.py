@@ -52,7 +52,8 @@ class HistoryConfig:
     Attributes:
         window_hours: Rows of one window of event time go to the same files and are compacted together.
         windows_per_flush: Most windows that one flush makes files for; older ones share one file.
-        threads: Threads of DuckDB for reading samples.
+        threads: Threads for reading samples.
+        blocks_bytes: Most bytes of decoded samples of files that are kept in memory for the next question.
         sql: Bounds of `query`.
         pinned_sql: Bounds of `pinned`, which feeds training.
         compact: How small files become large ones.
@@ -63,6 +64,7 @@ class HistoryConfig:
     window_hours: int = 6
     windows_per_flush: int = 32
     threads: int = 2
+    blocks_bytes: int = 64 << 20
     sql: SqlLimits = field(default_factory=SqlLimits)
     pinned_sql: SqlLimits = field(default_factory=lambda: SqlLimits(seconds=300.0, rows=20_000_000, memory_mb=2048))
     compact: CompactConfig = field(default_factory=CompactConfig)
@@ -94,7 +96,7 @@ class DeltaHistory:
         self._pins = Pins(root / "pins")
         self._tables = {table: self._open(root / table.value, table) for table in Table}
         self._hot = {table: Hot(LAYOUTS[table]) for table in Table}
-        self._reader = SampleReader(self._config.threads)
+        self._reader = SampleReader(self._config.threads, self._config.blocks_bytes)
         self._compactor = Compactor(
             root, self._tables, self._pins, self._config.compact, window_hours=self._config.window_hours
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twofold.records.columns import SAMPLES
+from twofold.store.history.blocks import Blocks
 from twofold.store.history.hot import Piece, samples_of
 from twofold.store.history.sorting import last_of_each
 
@@ -29,13 +30,27 @@ STEPS: Final = pa.schema(
 )
 """Columns of samples by step."""
 _PLACED: Final = pa.schema([*SAMPLES, pa.field("place", pa.int64(), nullable=False)])
+_GROUPS: Final = 64  # row groups up to which each is read by itself
 _LISTED: Final = 64  # more series than this are joined, not listed
 
 
-class SampleReader:
-    """Reads sample files with DuckDB, whose cache keeps the footers of files that are asked for often. Thread-safe."""
+class _Part(NamedTuple):
+    """Rows, with the number of the file that they come from."""
 
-    def __init__(self, threads: int) -> None:
+    sid: Ints
+    time_ns: Ints
+    value: npt.NDArray[np.float64]
+    place: Ints
+
+
+class SampleReader:
+    """Reads sample files: few row groups by themselves, which are kept for the next question, many with DuckDB.
+
+    Thread-safe.
+    """
+
+    def __init__(self, threads: int, kept_bytes: int) -> None:
+        self._blocks = Blocks(kept_bytes, threads)
         self._database = duckdb.connect(":memory:", config={"threads": threads})
         self._database.execute("SET parquet_metadata_cache = true")
         self._lock = threading.Lock()
@@ -45,18 +60,29 @@ class SampleReader:
 
         `files` stand oldest first; the hot rows are newer than all of them.
         """
-        batches = samples_of(hot, pa.array(sids), start_ns, end_ns)
-        fresh = pa.Table.from_batches(batches, SAMPLES)
-        table = fresh.append_column(_PLACED.field("place"), pa.array(np.full(fresh.num_rows, len(files), np.int64)))
-        if files:
-            table = pa.concat_tables([self._scan(files, sids, start_ns, end_ns), table])
-        sid, time_ns, value, place = (column.to_numpy() for column in table.columns)
+        parts = self._stored(files, sids, start_ns, end_ns)
+        for batch in samples_of(hot, pa.array(sids), start_ns, end_ns):
+            sid, time_ns, value = (column.to_numpy() for column in batch.columns)
+            parts.append(_Part(sid, time_ns, value, np.full(len(sid), len(files))))
+        if not parts:
+            return SAMPLES.empty_table()
+        columns = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
+        sid, time_ns, value, place = columns
         sid, time_ns, index = last_of_each(sid, time_ns, place)
         return pa.table([sid, time_ns, value if index is None else value.take(index)], schema=SAMPLES)
 
     def close(self) -> None:
         """Release memory."""
+        self._blocks.close()
         self._database.close()
+
+    def _stored(self, files: Sequence[str], sids: Ints, start_ns: int, end_ns: int) -> list[_Part]:
+        """Rows of the files: by row groups where those are few, else by one scan."""
+        groups = self._blocks.groups(files, sids, start_ns, end_ns)
+        if len(groups) <= _GROUPS:
+            found = self._blocks.read(groups, sids, start_ns, end_ns)
+            return [_Part(*rows, np.full(len(rows.sid), group.place)) for group, rows in found]
+        return [_Part(*(column.to_numpy() for column in self._scan(files, sids, start_ns, end_ns).columns))]
 
     def _scan(self, files: Sequence[str], sids: Ints, start_ns: int, end_ns: int) -> pa.Table:
         paths = ", ".join("'" + path.replace("'", "''") + "'" for path in files)

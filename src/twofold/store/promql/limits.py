@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Final
 
-from twofold.errors import TooLarge, Transient
+from twofold.errors import ConfigError, TooLarge, Transient
+
+_MOST_DEPTH: Final = 64
+_MOST_OPERATORS: Final = 256
+_MOST_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,9 @@ class Limits:
         operators: Most operators; a chain of them is as deep as it is long.
         lookback_ms: How old the last sample may be that an instant selector still shows.
         subquery_step_ms: Step of a subquery that names none.
+
+    Raises:
+        ConfigError: One of them is not above zero, or the nesting deeper than native code can follow.
     """
 
     seconds: float = 30.0
@@ -35,6 +43,14 @@ class Limits:
     operators: int = 256
     lookback_ms: int = 300_000
     subquery_step_ms: int = 60_000
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if not getattr(self, each.name) >= (each.name != "seconds"):
+                raise ConfigError(f"promql.{each.name} is {getattr(self, each.name)}; it must be above zero")
+        for name, most in (("depth", _MOST_DEPTH), ("operators", _MOST_OPERATORS), ("query_bytes", _MOST_BYTES)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"promql.{name} is {getattr(self, name)}, at most {most}: the parser recurses")
 
 
 class TimedOut(Transient):

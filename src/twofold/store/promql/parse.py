@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import promql_parser as native
@@ -18,6 +19,7 @@ _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`', r
 _BRACES: Final = re.compile(r"\{[^}]*\}")
 _COMMENT: Final = re.compile(r"#[^\n]*")
 _OPERATOR: Final = re.compile(r"[-+*/%^<>=!]+|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
+_REMEMBERED: Final = 512  # parsed queries, of at most 16 KiB each by default
 _BEFORE_1970: Final = re.compile(r"@\s*-")
 _OPS: Final = (
     (native.MatchOp.Equal, Op.EQUAL),
@@ -46,27 +48,33 @@ def parse(text: str, limits: Limits) -> Any:
         InputError: No PromQL (`reason="parse"`).
         TooLarge: Past the bounds of length, nesting or operators.
     """
-    _check(text, limits)
+    return _parsed(text, limits.query_bytes, limits.depth, limits.operators)
+
+
+@lru_cache(_REMEMBERED)
+def _parsed(text: str, most_bytes: int, most_depth: int, most_operators: int) -> Any:
+    """Trees are only read, so queries that come again and again share one."""
+    _check(text, most_bytes, most_depth, most_operators)
     try:
         return native.parse(text)
     except ValueError as error:
         raise InputError(f'invalid parameter "query": {error}', reason="parse") from error
 
 
-def _check(text: str, limits: Limits) -> None:
+def _check(text: str, most_bytes: int, most_depth: int, most_operators: int) -> None:
     size = len(text.encode(errors="surrogatepass"))
-    if size > limits.query_bytes:
-        raise TooLarge(f"query of {size} bytes, limit {limits.query_bytes}", reason="query_bytes")
+    if size > most_bytes:
+        raise TooLarge(f"query of {size} bytes, limit {most_bytes}", reason="query_bytes")
     bare = _BRACES.sub("{}", _COMMENT.sub("", _STRING.sub('""', text)))
     depth = deepest = 0
     for character in bare:
         depth += (character in "([") - (character in ")]")
         deepest = max(deepest, depth)
-    if deepest > limits.depth:
-        raise TooLarge(f"query nests {deepest} deep, limit {limits.depth}", reason="query_depth")
+    if deepest > most_depth:
+        raise TooLarge(f"query nests {deepest} deep, limit {most_depth}", reason="query_depth")
     operators = sum(len(match[0]) if match[0][0] in "+-" else 1 for match in _OPERATOR.finditer(bare))
-    if operators > limits.operators:
-        raise TooLarge(f"query of {operators} operators, limit {limits.operators}", reason="query_operators")
+    if operators > most_operators:
+        raise TooLarge(f"query of {operators} operators, limit {most_operators}", reason="query_operators")
     if _BEFORE_1970.search(bare):
         raise InputError("@ before 1970 is not supported", reason="parse")
 
