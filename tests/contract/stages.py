@@ -18,12 +18,15 @@ import twofold.aiops
 import twofold.mlops
 from tests.unit.detect.telemetry import MemoryCatalog, line, logs, ns, samples, span, spans
 from twofold.aiops.correlate.stage import Correlate
+from twofold.aiops.detect.delivery.stage import Delivery
 from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.detect.slo import Slos
+from twofold.aiops.detect.traces.stage import Traces
 from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.forecast.alerts import Foretell
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.flow.stage import Stage
@@ -33,6 +36,7 @@ from twofold.records.columns import PREDICTIONS, Batch, Predictions
 from twofold.records.entity import Edge, Relation
 from twofold.records.event import ChangeKind, Event, EventKind
 from twofold.records.finding import Direction, Finding, FindingState
+from twofold.records.forecast import Forecast
 from twofold.records.incident import Incident, IncidentState
 from twofold.records.profile import Distribution, Profile
 from twofold.records.slo import Slo
@@ -50,9 +54,12 @@ MODEL = Profile(
 OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "topology": lambda _: Topology(),
     "red": Red,
+    "traces": Traces,
     "slo": lambda catalog: Slos([Slo(name="good", entity="service:a", window_s=3600.0)], catalog),
     "lograte": LogRate,
     "mining": Mining,
+    "delivery": Delivery,
+    "foretell": lambda _: Foretell(),
     "drift": lambda catalog: DriftStage(catalog, lambda _model, _version: MODEL),
     "panel": Panel,
     "capacity": Capacity,
@@ -163,6 +170,24 @@ def _records(tick: int, at_s: float) -> list[object]:
                 title="deploy of b",
                 change=ChangeKind.DEPLOY,
                 version="2",
+            )
+        )
+    if tick == FAULT.start:
+        made.append(
+            Forecast(
+                id="forecast-1",
+                entity="host:a",
+                series="0000000000000003",
+                metric="system.filesystem.utilization",
+                limit=1.0,
+                value=0.5,
+                made=now,
+                seen=now,
+                horizon_s=3600.0,
+                claimed=0.9,
+                probability=0.9,
+                model="capacity@1",
+                reason="disk full in 1 h",
             )
         )
     if tick in FAULT and tick % 3 == 0:

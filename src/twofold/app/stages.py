@@ -1,6 +1,7 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → traces → slo → lograte → mining → drift → panel → capacity → correlate → diagnose (→ shadow)
+topology → red → traces → slo → lograte → mining → delivery → drift → panel → capacity → foretell → correlate → diagnose
+(→ shadow)
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 from twofold.aiops.correlate.stage import Correlate
+from twofold.aiops.detect.delivery.stage import Delivery
 from twofold.aiops.detect.lograte import LogRate
+from twofold.aiops.detect.mining.board import Board
 from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.red import Red
 from twofold.aiops.detect.slo import Slos
 from twofold.aiops.detect.traces.stage import Traces
 from twofold.aiops.diagnose.stage import Diagnose
+from twofold.aiops.forecast.alerts import Foretell
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.config import Config
@@ -36,22 +40,37 @@ DECLARED: Final = [Relation.FEEDS.value, Relation.TRAINED_ON.value]
 """Relations that no telemetry tells: a pipeline that begins later must hear of them too."""
 
 
-def builder(config: Config, catalog: Catalog, ledger: Ledger, profiles: Profiles, released: Released) -> Build:
-    """Makes pipelines with the detectors that are live at that moment, and with the lineage declared so far."""
+def builder(
+    config: Config,
+    catalog: Catalog,
+    ledger: Ledger,
+    profiles: Profiles,
+    released: Released,
+    board: Board | None = None,
+) -> Build:
+    """Makes pipelines with the detectors that are live at that moment, and with the lineage declared so far.
+
+    What they mine of log lines can be read on the board.
+    """
 
     def build(tenant: str, lane: Lane) -> Pipeline:
         panel, capacity, causes = released.panel(), released.capacity(), released.causes()
         traces = Traces(catalog, tenant=tenant, lane=lane)
+        mining = Mining(catalog, tenant=tenant, lane=lane)
+        if board is not None:
+            board.attach(mining)
         stages: list[Stage] = [
             Topology(tenant=tenant),
             Red(catalog, tenant=tenant, lane=lane),
             traces,
             Slos(config.slos, catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
-            Mining(catalog, tenant=tenant, lane=lane),
+            mining,
+            Delivery(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant, explain=traces.explain),
             Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
+            Foretell(lane),
             Correlate(config.correlate, lane=lane),
             Diagnose(causes.config, ranker=causes.id),
         ]

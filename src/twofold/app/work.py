@@ -29,15 +29,16 @@ from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
 from twofold.joints import backtests
 from twofold.joints.backtests import Backtests
 from twofold.joints.labels import snapshot_verdicts
-from twofold.joints.trust import Trusts
+from twofold.joints.trust import APPROVER, Trusts
 from twofold.mlops import pipeline
 from twofold.mlops.registry.projection import Projection
 from twofold.mlops.registry.tracking import MlflowTracking
 from twofold.mlops.release.canaries import Canaries
+from twofold.records.alert import Alert
 from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
-from twofold.records.model import Run, RunState
+from twofold.records.model import Release, ReleaseStage, Run, RunState
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
@@ -72,6 +73,7 @@ class Worker:
         )
         channels = config.respond.channels
         outgoing = Outgoing(trusted=[channel.url for channel in channels], config=config.respond.outgoing)
+        self.foretelling = any(channel.predictions for channel in channels)
         base_url = f"http://{config.http.host}:{config.http.port}"
         self.notices = Notices(channels, outgoing, base_url=base_url, config=config.respond.notices)
         tracking = MlflowTracking.on_disk(home)
@@ -111,6 +113,10 @@ class Worker:
                 self._backtest(self.ledger.get(Backtest, change.id, tenant=change.tenant))
             elif change.table == "incidents":
                 self._incident(self.ledger.get(Incident, change.id, tenant=change.tenant))
+            elif change.table == "alerts" and self.foretelling:
+                self.notices.foretell(self.workflows, self.ledger.get(Alert, change.id, tenant=change.tenant))
+            elif change.table == "releases":
+                self._release(self.ledger.get(Release, change.id, tenant=change.tenant))
         for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
             snapshot_verdicts(self.ledger, self.blobs, tenant=tenant)
             self.trusts.check(tenant=tenant)
@@ -166,6 +172,11 @@ class Worker:
             self.catalog.refresh()
             arguments = {"backtest": backtest.id, "tenant": backtest.tenant}
             self.workflows.start(backtests.NAME, backtest.id, arguments)
+
+    def _release(self, release: Release) -> None:
+        """A version that we took back ourselves is told of: nobody may have been looking."""
+        if release.stage is ReleaseStage.ROLLED_BACK and release.approver == APPROVER:
+            self.notices.taken_back(self.workflows, release)
 
     def _incident(self, incident: Incident) -> None:
         try:

@@ -9,7 +9,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from twofold import __version__
-from twofold.cli import backfill, backup, demo, detectors, forecasts, import_, incidents, models, runbooks, slos
+from twofold.cli import (
+    backfill,
+    backup,
+    delivery,
+    demo,
+    detectors,
+    forecasts,
+    import_,
+    incidents,
+    logs,
+    models,
+    runbooks,
+    slos,
+)
 from twofold.cli.client import connect
 from twofold.cli.output import Exit, Format, Output, ago, show, table
 from twofold.errors import ConfigError, Conflict, NotFound, TwofoldError
@@ -24,11 +37,13 @@ app = typer.Typer(
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(detectors.app, name="detectors")
+app.add_typer(logs.app, name="logs")
 app.add_typer(runbooks.app, name="runbook")
 app.add_typer(demo.app, name="demo")
 app.add_typer(import_.app, name="import")
 app.command("backfill")(backfill.backfill)
 app.command("forecasts")(forecasts.forecasts)
+app.command("delivery")(delivery.delivery)
 app.command("slos")(slos.slos)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

@@ -19,12 +19,13 @@ class SeriesKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a series comes from: received as it is, or derived by one of our own stages."""
+    """Where a series comes from: received as it is, or derived by one of our own stages (event: from pipelines)."""
 
     METRIC = "metric"
     SPAN = "span"
     LOG = "log"
     MODEL = "model"
+    EVENT = "event"
     SELF = "self"
 
 

@@ -21,6 +21,7 @@ class Signal(StrEnum):
     ERRORS = "errors"
     LATENCY = "latency"
     SELF_TIME = "self_time"
+    CALLS = "calls"
     TRAFFIC = "traffic"
     DRIFT = "drift"
     CPU = "cpu"
@@ -37,6 +38,7 @@ _RULES: Final = tuple(
     for signal, pattern in (
         (Signal.AVAILABILITY, r"^up$|(^|[._])(available|availability|health|healthy|probe_success)($|[._])"),
         (Signal.DRIFT, r"(^|[._])(psi|drift|quality|prediction\.mean|missing_ratio)($|[._])"),
+        (Signal.CALLS, r"(^|[._])call_ratio$"),
         (Signal.ERRORS, r"error|fail|exception|5xx|fault|timeout|abort|panic"),
         (Signal.SELF_TIME, r"self[._]?time|exclusive"),
         (Signal.LATENCY, r"duration|latency|response_time|elapsed|(^|[._])(lat|p50|p90|p95|p99)($|[._\d])"),
@@ -56,6 +58,7 @@ _WORDS: Final = {
     Signal.ERRORS: "error ratio",
     Signal.LATENCY: "latency",
     Signal.SELF_TIME: "time spent itself",
+    Signal.CALLS: "calls",
     Signal.TRAFFIC: "request rate",
     Signal.DRIFT: "drift",
     Signal.CPU: "CPU",
@@ -70,6 +73,13 @@ _SPECIAL: Final = {
     "model.drift.psi": "input drift",
     "model.output.psi": "output drift",
     "model.prediction.mean": "mean prediction",
+    "ci.pipeline.duration": "pipeline duration",
+    "ci.pipeline.queued": "wait for a runner",
+    "ci.pipeline.failed_ratio": "failed runs",
+    "deploy.lead_time": "time from commit to deployment",
+    "deploy.frequency": "deployments",
+    "deploy.change_failure_ratio": "failed deployments",
+    "deploy.recovery_time": "time to restore",
     "up": "reachability",
 }
 
@@ -104,7 +114,7 @@ def tail_only(metric: str) -> bool:
 
 
 def harmful(metric: str, direction: Direction) -> bool:
-    """Whether leaving the band this way may hurt. Faster, fewer errors or less use never opens an incident.
+    """Whether leaving the band this way may hurt. Faster, fewer errors, less use or a new call never opens an incident.
 
     >>> harmful("span.duration.p95", Direction.DOWN), harmful("up", Direction.DOWN)
     (False, True)
@@ -112,7 +122,7 @@ def harmful(metric: str, direction: Direction) -> bool:
     if direction is Direction.ABSENT:
         return True
     signal = signal_of(metric)
-    if signal is Signal.AVAILABILITY:
+    if signal in (Signal.AVAILABILITY, Signal.CALLS):
         return direction is Direction.DOWN
     if signal in (Signal.TRAFFIC, Signal.OTHER) or metric.endswith("prediction.mean"):
         return True

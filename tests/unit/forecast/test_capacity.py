@@ -120,3 +120,19 @@ def test_limits_are_read_from_names_and_units(metric: str, unit: str, limit: Lim
 
 def test_a_counter_has_no_limit() -> None:
     assert limit_of(Series(sid=1, metric="disk_used_ratio", kind=SeriesKind.COUNTER)) is None
+
+
+def test_an_error_budget_runs_out_like_a_disk(catalog: MemoryCatalog) -> None:
+    sid, _ = catalog.register(
+        "slo.budget_left",
+        {"slo": "orders"},
+        entity="service:shop",
+        tenant="main",
+        unit="1",
+        kind=SeriesKind.GAUGE,
+        origin=Origin.SPAN,
+    )
+    made = list(run(Capacity(catalog), sid, lambda s: 0.9 - s / 5000.0, 0, 460))
+    assert made[0].reason.startswith("error budget of orders used up in ")
+    assert made[0].entity == "service:shop"
+    assert made[-1].state is ForecastState.HIT

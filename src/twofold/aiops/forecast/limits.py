@@ -13,6 +13,8 @@ _CONSUMED: Final = frozenset({Signal.DISK, Signal.MEMORY})
 _FREE: Final = re.compile(r"(^|[._])(free|avail|available|remaining|left)($|[._])")
 _SHARE: Final = re.compile(r"(ratio|utilization|utilisation|usage_ratio|used_ratio|fraction)$")
 _PERCENT: Final = re.compile(r"(percent|pct)$")
+BUDGET: Final = "slo.budget_left"
+"""What is left of an objective's error budget runs out like a disk; the stage of objectives derives it from spans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +37,13 @@ def limit_of(series: Series) -> Limit | None:
     Limit(value=1.0, rising=True)
     >>> limit_of(Series(sid=1, metric="node_filesystem_avail_bytes", unit="By"))
     Limit(value=0.0, rising=False)
+    >>> limit_of(Series(sid=1, metric="slo.budget_left", unit="1"))
+    Limit(value=0.0, rising=False)
     >>> limit_of(Series(sid=1, metric="process.memory.usage", unit="By")) is None
     True
     """
+    if series.metric == BUDGET:
+        return Limit(value=0.0, rising=False)
     if series.kind is not SeriesKind.GAUGE or signal_of(series.metric) not in _CONSUMED:
         return None
     name = series.metric.lower().removesuffix("_bytes")

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from twofold.aiops.forecast.limits import BUDGET
 from twofold.records.series import Series
 from twofold.records.signal import Signal, signal_of
 
 _NAMES: Final = {Signal.DISK: "disk", Signal.MEMORY: "memory"}
-_PLACES: Final = ("mountpoint", "system.filesystem.mountpoint", "device", "system.device", "volume", "path")
+_PLACES: Final = ("slo", "mountpoint", "system.filesystem.mountpoint", "device", "system.device", "volume", "path")
 _STEPS: Final = ((86_400.0, "d", 3_600.0, "h"), (3_600.0, "h", 60.0, "min"), (60.0, "min", 1.0, "s"))
 
 
@@ -40,14 +41,18 @@ def reason(series: Series, rising: bool, value: float, eta_s: Sequence[float]) -
     >>> disk = Series(sid=1, metric="system.filesystem.utilization", unit="1", labels={"mountpoint": "/data"})
     >>> reason(disk, True, 0.81, [172_800, 273_600, 518_400])
     'disk /data full in 3 d 4 h (80 %: 2 d to 6 d), 81 % now'
+    >>> budget = Series(sid=1, metric="slo.budget_left", unit="1", labels={"slo": "orders go through"})
+    >>> reason(budget, False, 0.4, [86_400, 172_800, math.inf])
+    'error budget of orders go through used up in 2 d (80 %: 1 d to later), 40 % left'
     """
-    name = _NAMES.get(signal_of(series.metric), series.metric)
+    name = "error budget of" if series.metric == BUDGET else _NAMES.get(signal_of(series.metric), series.metric)
     what = " ".join(part for part in (name, subject(series)) if part)
     early, middle, late = eta_s
     now = (
         f"{value:.0%}".replace("%", " %")
-        if series.unit in ("1", "") and rising
+        if series.unit in ("1", "") and (rising or series.metric == BUDGET)
         else f"{value:.3g} {series.unit}".strip()
     )
     end = "full" if rising else "used up"
-    return f"{what} {end} in {span(middle)} (80 %: {span(early)} to {span(late)}), {now} now"
+    when = "left" if series.metric == BUDGET else "now"
+    return f"{what} {end} in {span(middle)} (80 %: {span(early)} to {span(late)}), {now} {when}"

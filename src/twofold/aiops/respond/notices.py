@@ -12,8 +12,10 @@ import orjson
 from twofold.errors import Transient
 from twofold.flow.outgoing import Outgoing
 from twofold.flow.workflow import Context, Json, Workflows
+from twofold.records.alert import Alert, AlertKind
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
+from twofold.records.model import Release
 
 NAME: Final = "notice"
 
@@ -26,11 +28,13 @@ class Channel:
         name: Unique; part of the idempotency key.
         url: Receives POST with a JSON body (`twofold.notice/1`).
         headers: Sent along, such as an authorisation.
+        predictions: It is told of what will run out, too; nobody is by default.
     """
 
     name: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    predictions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,43 @@ class Notices:
         for name in self._channels:
             key = f"notice:{incident.tenant}:{incident.id}:{incident.state}:{name}"
             workflows.start(NAME, key, {"channel": name, "key": key, "body": self._body(incident, diagnosis)})
+
+    def foretell(self, workflows: Workflows, alert: Alert) -> None:
+        """Start a delivery of a prediction to each channel that asked for them."""
+        if alert.backfilled or alert.kind is not AlertKind.PREDICTED:
+            return
+        body = {
+            "type": "twofold.notice/1",
+            "alert": alert.id,
+            "kind": alert.kind.value,
+            "state": alert.state.value,
+            "severity": alert.severity.value,
+            "title": alert.title,
+            "start": alert.start.isoformat(),
+            "entities": [alert.entity],
+            "url": self._base_url,
+        }
+        for channel in self._channels.values():
+            if channel.predictions:
+                key = f"notice:{alert.tenant}:{alert.id}:{alert.state}:{channel.name}"
+                workflows.start(NAME, key, {"channel": channel.name, "key": key, "body": body})
+
+    def taken_back(self, workflows: Workflows, release: Release) -> None:
+        """Start a delivery per channel: a version of a model no longer answers, without anybody having asked."""
+        body = {
+            "type": "twofold.notice/1",
+            "release": release.id,
+            "state": release.stage.value,
+            "title": f"{release.model}@{release.version} was rolled back to {release.model}@{release.previous}",
+            "reason": release.reason,
+            "evidence": list(release.evidence),
+            "start": release.time.isoformat(),
+            "entities": [f"model:{release.model}"],
+            "url": f"{self._base_url}/models/{release.model}",
+        }
+        for name in self._channels:
+            key = f"notice:{release.tenant}:release:{release.id}:{name}"
+            workflows.start(NAME, key, {"channel": name, "key": key, "body": body})
 
     def run(self, context: Context, arguments: Mapping[str, Json]) -> Json:
         """The workflow `notice`. The receiver sees the idempotency key, since a crash may repeat the call."""

@@ -47,6 +47,7 @@ _CHANGES: Final = {
     "service.published": ChangeKind.CONFIG,
     "environment.modified": ChangeKind.CONFIG,
 }
+_RUNS: Final = frozenset({"pipelinerun.started", "pipelinerun.finished"})
 _INCIDENTS: Final = {"incident.detected": "firing", "incident.reported": "firing", "incident.resolved": "resolved"}
 
 
@@ -197,6 +198,10 @@ def _cdevent(item: Mapping[str, Any], kind: str, data: Any, reading: Reading) ->
         "outcome": text_at(content, "outcome"),
         "description": text_at(content, "description"),
     }
+    if what in _RUNS:
+        attributes |= _run(what, data, subject, content)
+    elif what == "change.merged":
+        attributes |= {"commit": subject, "committed": time.isoformat()}
     change, state = _CHANGES.get(what), _INCIDENTS.get(what, "")
     service = text_at(content, "service", "id") if state else subject
     verb = what.partition(".")[2]
@@ -215,6 +220,17 @@ def _cdevent(item: Mapping[str, Any], kind: str, data: Any, reading: Reading) ->
         link=text_at(content, "uri") or text_at(content, "url"),
         attributes=attributes,
     )
+
+
+def _run(what: str, data: Any, subject: str, content: Any) -> dict[str, str]:
+    """A run of a pipeline: the subject is the run, whose start and end are events of their own."""
+    return {
+        "pipeline": text_at(content, "pipelineName") or subject,
+        "repository": text_at(data, "subject", "source") or text_at(data, "context", "source"),
+        "run": subject,
+        "started": "yes" if what == "pipelinerun.started" else "",
+        "conclusion": text_at(content, "outcome", default="unknown") if what == "pipelinerun.finished" else "",
+    }
 
 
 def _service(subject: str) -> str:

@@ -145,6 +145,8 @@ def _workflow_run(item: Mapping[str, Any], delivery: str, reading: Reading) -> E
         return Ignored("not_finished")
     conclusion = text_at(run, "conclusion")
     attempt = text_at(run, "run_attempt", default="1")
+    name = text_at(item, "workflow", "name") or text_at(run, "name")
+    began = at(run, "run_started_at") or at(run, "created_at")
     return reading.event(
         "workflow_run",
         text_at(run, "id") or delivery,
@@ -152,19 +154,20 @@ def _workflow_run(item: Mapping[str, Any], delivery: str, reading: Reading) -> E
         kind=EventKind.NOTICE,
         time=reading.time(run, "updated_at"),
         entity=repository_entity(item, reading),
-        title=f"{text_at(run, 'name', default='pipeline')} of {_name(item)}: {conclusion}",
+        title=f"{name or 'pipeline'} of {_name(item)}: {conclusion}",
         state=conclusion,
         link=text_at(run, "html_url"),
         attributes={
             "repository": text_at(item, "repository", "full_name"),
-            "pipeline": text_at(run, "name"),
+            "pipeline": name,
             "run": text_at(run, "run_number"),
             "attempt": attempt,
             "conclusion": conclusion,
             "trigger": text_at(run, "event"),
             "branch": text_at(run, "head_branch"),
             "commit": text_at(run, "head_sha"),
-            "duration_s": seconds_between(at(run, "run_started_at"), at(run, "updated_at")),
+            "committed": told(at(run, "head_commit", "timestamp")),
+            "duration_s": seconds_between(began, at(run, "updated_at")),
             "queued_s": seconds_between(at(run, "created_at"), at(run, "run_started_at")),
         },
     )
@@ -215,6 +218,7 @@ def _push(item: Mapping[str, Any], delivery: str, reading: Reading) -> Event:
             "repository": text_at(item, "repository", "full_name"),
             "branch": branch,
             "commit": commit,
+            "committed": told(at(item, "head_commit", "timestamp")),
             "commits": str(len(commits)) if isinstance(commits, list) else "",
             "by": text_at(item, "pusher", "name"),
         },
@@ -229,6 +233,16 @@ def repository_entity(item: Mapping[str, Any], reading: Reading) -> str:
 
 def _name(item: Mapping[str, Any]) -> str:
     return text_at(item, "repository", "name") or text_at(item, "repository", "full_name").rpartition("/")[2]
+
+
+def told(time: Any) -> str:
+    """A time that a payload tells, in one form; empty when it tells none.
+
+    >>> told("2021-04-28 21:50:00 +0200"), told(None)
+    ('2021-04-28T19:50:00+00:00', '')
+    """
+    found = parse_time(time)
+    return found.isoformat() if found else ""
 
 
 def seconds_between(start: Any, end: Any) -> str:

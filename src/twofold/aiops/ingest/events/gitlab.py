@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from twofold.aiops.ingest.events.github import SHORT, seconds_between
+from twofold.aiops.ingest.events.github import SHORT, seconds_between, told
 from twofold.aiops.ingest.events.notices import Notices, Reading, check_token
 from twofold.aiops.ingest.receiver import Payload
 from twofold.aiops.ingest.wire import Ignored, at, load, text_at
@@ -105,6 +105,7 @@ def _pipeline(item: Mapping[str, Any], reading: Reading) -> Event | Ignored:
             "trigger": text_at(run, "source"),
             "branch": text_at(run, "ref"),
             "commit": text_at(run, "sha"),
+            "committed": told(at(item, "commit", "timestamp")),
             "duration_s": text_at(run, "duration") or seconds_between(at(run, "created_at"), at(run, "finished_at")),
             "queued_s": text_at(run, "queued_duration"),
         },
@@ -154,6 +155,7 @@ def _push(item: Mapping[str, Any], reading: Reading) -> Event:
             "repository": _path(item),
             "branch": branch,
             "commit": commit,
+            "committed": told(at(last, "timestamp")),
             "commits": text_at(item, "total_commits_count"),
             "by": text_at(item, "user_username"),
         },
