@@ -39,6 +39,7 @@ class Finding:
         value, expected, low, high: Worst value and the expected band at that point, in the series' unit.
         detector: `name@version` of the released detector.
         reason: One plain English sentence.
+        trace_id: A request that shows it, 32 hex digits; empty where none is known.
     """
 
     id: str
@@ -59,4 +60,5 @@ class Finding:
     state: FindingState = FindingState.OPEN
     unit: str = ""
     labels_text: str = ""
+    trace_id: str = ""
     tenant: str = DEFAULT_TENANT

@@ -30,6 +30,8 @@ def claim(finding: Finding) -> str:
         return "not reachable" if finding.direction is Direction.DOWN else "reachable again"
     if signal is Signal.ERRORS and finding.unit == "1":
         return f"{words} {percent(finding.value)}"
+    if signal is Signal.CALLS:
+        return f"{finding.labels_text} in {percent(finding.value)} of requests, usually {percent(finding.expected)}"
     if signal is Signal.DRIFT:
         return f"{words} {finding.value:.2g}, usually {finding.expected:.2g}"
     return f"{words} {compare(finding.value, finding.expected)}"

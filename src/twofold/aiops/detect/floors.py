@@ -16,7 +16,7 @@ from twofold.stats.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNO
 MIB: Final = 1024.0 * 1024.0
 _KINDS: Final = {SeriesKind.COUNTER: COUNTER, SeriesKind.DELTA: DELTA}
 _PARTS: Final = (".bucket", "_bucket", ".sum", "_sum", "_created", "start_time_seconds")
-_META: Final = ("scrape_", "otel.sdk.", "otelcol_", "slo.")
+_META: Final = ("scrape_", "otel.sdk.", "otelcol_", "slo.", "span.call_ratio")  # the last has its own detector
 # A constant series of these kinds that changes for the first time tells something; elsewhere it is mostly set-up.
 _TELLING: Final = frozenset({Signal.ERRORS, Signal.AVAILABILITY, Signal.DRIFT, Signal.QUEUE, Signal.TRAFFIC})
 
@@ -40,6 +40,9 @@ _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.LATENCY, "us"): Floor(5_000.0, 0.25),
     (Signal.LATENCY, "ns"): Floor(5e6, 0.25),
     (Signal.LATENCY, ""): Floor(0.0, 0.25),
+    (Signal.SELF_TIME, "s"): Floor(0.005, 0.25),
+    (Signal.SELF_TIME, ""): Floor(0.0, 0.25),
+    (Signal.CALLS, ""): Floor(0.2, 0.0),
     (Signal.ERRORS, "1"): Floor(0.033, 0.5),
     (Signal.ERRORS, ""): Floor(0.2, 0.5),
     (Signal.TRAFFIC, ""): Floor(0.5, 0.35),
@@ -60,7 +63,12 @@ _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.OTHER, ""): Floor(0.0, 0.3),
 }
 # A high quantile of a few requests is their maximum.
-_LONG_TAILS: Final = {"span.duration.p95": Floor(0.010, 0.4), "span.duration.p99": Floor(0.020, 0.75)}
+_LONG_TAILS: Final = {
+    "span.duration.p95": Floor(0.010, 0.4),
+    "span.duration.p99": Floor(0.020, 0.75),
+    "span.self_time.p95": Floor(0.010, 0.4),
+    "span.wait_time.p95": Floor(0.010, 0.4),
+}
 _MEAN_PREDICTION: Final = Floor(0.0, 0.15)
 
 
@@ -92,7 +100,7 @@ def sides_of(series: Series) -> int:
 
 
 def kind_of(series: Series) -> int:
-    """How the kernel reads the values. Parts of histograms and numbers about the sending itself are not judged.
+    """How the kernel reads the values. Parts of histograms and numbers about the sending itself are not judged here.
 
     >>> kind_of(Series(sid=1, metric="http.server.duration.bucket", kind=SeriesKind.COUNTER)) == IGNORED
     True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from twofold.aiops.detect.windows import NEVER
 from twofold.errors import Corrupt, TooLarge
+from twofold.records.columns import DerivedSamples, samples_batch
+from twofold.records.frame import Lane
 from twofold.records.series import Origin, Series, SeriesKind
 from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
@@ -19,7 +22,9 @@ from twofold.store.catalog import Catalog
 OTHER: Final = "(other)"
 NO_SID: Final = -1
 
-METRICS: Final = (
+Metric = tuple[str, str, SeriesKind]
+"""Name, unit and kind of a group's series."""
+METRICS: Final[Sequence[Metric]] = (
     ("span.rate", "1/s", SeriesKind.RATE),
     ("span.error_ratio", "1", SeriesKind.GAUGE),
     ("span.duration.p50", "s", SeriesKind.GAUGE),
@@ -75,9 +80,22 @@ class Groups:
 
     A total or an edge always has series; a single operation only where its service has more than
     one: otherwise it would repeat the total.
+
+    Args:
+        metrics: The series of each group.
+        name: Names its part of a checkpoint.
     """
 
-    def __init__(self, catalog: Catalog, tenant: str, config: GroupConfig) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        tenant: str,
+        config: GroupConfig,
+        *,
+        metrics: Sequence[Metric] = METRICS,
+        name: str = "groups",
+    ) -> None:
+        self._metrics, self._name = tuple(metrics), name
         self._catalog = catalog
         self._tenant = tenant
         self._config = config
@@ -85,7 +103,7 @@ class Groups:
         self.all: list[Group] = []
         self._marks = bytearray()
         self._members: Counter[tuple[str, str, bool]] = Counter()
-        self._sids: npt.NDArray[np.int64] = np.empty((0, len(METRICS)), np.int64)
+        self._sids: npt.NDArray[np.int64] = np.empty((0, len(self._metrics)), np.int64)
         self.seen_ns: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.refused = 0
 
@@ -115,6 +133,10 @@ class Groups:
             self._members[family] += 1
         return self._append(group)
 
+    def known(self, group: Group) -> int:
+        """The group's number, or -1."""
+        return self._index.get(group, -1)
+
     def _append(self, group: Group) -> int:
         number = len(self.all)
         self._index[group] = number
@@ -123,7 +145,7 @@ class Groups:
         if number >= len(self.seen_ns):
             room = max(64, number)
             self.seen_ns = np.concatenate([self.seen_ns, np.full(room, NEVER)])
-            self._sids = np.concatenate([self._sids, np.zeros((room, len(METRICS)), np.int64)])
+            self._sids = np.concatenate([self._sids, np.zeros((room, len(self._metrics)), np.int64)])
         return number
 
     def active(self, start_ns: int) -> npt.NDArray[np.int64]:
@@ -147,9 +169,28 @@ class Groups:
                 new.extend(self._register(number))
         return self._sids[numbers], new
 
+    def samples(self, values: npt.NDArray[np.float64], start_ns: int, end_ns: int, lane: Lane) -> list[object]:
+        """Definitions of new series, then one batch of samples at the end of a window.
+
+        Args:
+            values: Shape (groups, metrics); what is not finite is left out, and so is a group not seen for long.
+            start_ns: Start of the window.
+            end_ns: Its end, the time of the samples.
+            lane: Lane of the samples.
+        """
+        active = self.active(start_ns)
+        sids, new = self.sids(active)
+        cell = np.isfinite(values[active]) & (sids != NO_SID)
+        sid = sids[cell]
+        made: list[object] = list(new)
+        if len(sid):
+            data = samples_batch(sid, np.full(len(sid), end_ns), values[active][cell])
+            made.append(DerivedSamples(data=data, tenant=self._tenant, lane=lane, window_ns=end_ns))
+        return made
+
     def _register(self, number: int) -> list[Series]:
         group, new = self.all[number], []
-        for column, (metric, unit, kind) in enumerate(METRICS):
+        for column, (metric, unit, kind) in enumerate(self._metrics):
             labels = group.labels()
             try:
                 sid, _ = self._catalog.register(
@@ -177,17 +218,17 @@ class Groups:
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Groups, their sids and times."""
         return {
-            "groups": json.dumps([list(group) for group in self.all]).encode(),
-            "groups_sids": self._sids[: len(self)].copy(),
-            "groups_seen_ns": self.seen_ns[: len(self)].copy(),
+            self._name: json.dumps([list(group) for group in self.all]).encode(),
+            f"{self._name}_sids": self._sids[: len(self)].copy(),
+            f"{self._name}_seen_ns": self.seen_ns[: len(self)].copy(),
         }
 
     def restore(self, state: Any) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
         try:
-            groups = [Group(*each) for each in json.loads(bytes(state["groups"]))]
-            sids = np.array(state["groups_sids"], np.int64).reshape(len(groups), len(METRICS))
-            seen_ns = np.array(state["groups_seen_ns"], np.int64).reshape(len(groups))
+            groups = [Group(*each) for each in json.loads(bytes(state[self._name]))]
+            sids = np.array(state[f"{self._name}_sids"], np.int64).reshape(len(groups), len(self._metrics))
+            seen_ns = np.array(state[f"{self._name}_seen_ns"], np.int64).reshape(len(groups))
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"span groups do not fit this version: {error!r}; replay the journal") from error
         self._index, self.all = {group: n for n, group in enumerate(groups)}, groups

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -37,6 +37,8 @@ LOST_PERIODS: Final = 10
 ABSENT_SCORE: Final = 6.0  # a regular series missing this long is no chance; not measured like the others
 
 Event = Mapping[str, Any] | npt.NDArray[Any]
+Explain = Callable[[Series, int], str]
+"""What else is known of why a series left its band at that time; empty when nothing is."""
 
 
 class Panel:
@@ -50,6 +52,7 @@ class Panel:
         catalog: Tells what a sid is.
         config: What the released version consists of.
         detector: `name@version` of the release, written into every finding.
+        explain: Asked when a finding is told; what it says is added to the reason.
 
     Attributes:
         unknown: Samples of sids that the catalog does not know; judged as plain gauges of no entity.
@@ -65,7 +68,9 @@ class Panel:
         *,
         detector: str = "panel@0",
         tenant: str = DEFAULT_TENANT,
+        explain: Explain | None = None,
     ) -> None:
+        self._explain = explain
         self.config = config or PanelConfig()
         self.detector = detector
         self.unknown = 0
@@ -186,6 +191,8 @@ class Panel:
         onset_ns = int(event["onset_ns"])
         onset = to_datetime(onset_ns)
         value, expected, margin = (float(event[name]) for name in ("value", "expected", "margin"))
+        more = self._explain(series, onset_ns) if self._explain else ""
+        reason = words.left_band(series, value, expected, onset)
         return Finding(
             id=self._id(sid_text(series.sid), onset_ns),
             entity=series.entity,
@@ -201,7 +208,7 @@ class Panel:
             high=expected + margin,
             direction=Direction.UP if event["side"] > 0 else Direction.DOWN,
             detector=self.detector,
-            reason=words.left_band(series, value, expected, onset),
+            reason=f"{reason}; {more}" if more else reason,
             unit=words.unit_of(series),
             labels_text=words.labels_text(series.labels),
             tenant=self._tenant,

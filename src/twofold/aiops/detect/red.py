@@ -20,7 +20,6 @@ from twofold.aiops.detect.groups import (
     DURATIONS,
     ERROR_RATIO,
     METRICS,
-    NO_SID,
     QUANTILES,
     RATE,
     Group,
@@ -30,18 +29,19 @@ from twofold.aiops.detect.groups import (
 from twofold.aiops.detect.ratio import Recent
 from twofold.aiops.detect.windows import Chunks, Int64s, WindowConfig
 from twofold.flow.stage import State
-from twofold.records.columns import DerivedSamples, Spans, samples_batch
+from twofold.records.columns import Spans
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import Exemplar
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 from twofold.stats.codes import NOWHERE, first_of_each, first_with, id_numbers, present, stable_order
+from twofold.stats.quantiles import quantiles
 from twofold.store.catalog import Catalog
 
 SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
 KINDS: Final = {SERVER: "server", CLIENT: "client", PRODUCER: "client", CONSUMER: "consumer"}
 NONE: Final = -1
-_DURATION_BITS: Final = 44  # almost five hours; longer spans are sorted another way
+_DURATION_BITS: Final = 44  # almost five hours; ends further apart are sorted another way
 
 _CODES: Final = 1 << 20  # groups and windows of one batch, told apart in a table
 
@@ -201,14 +201,7 @@ class Red:
         order = _in_time(group, chunk.column("end_ns").to_numpy()[row])
         ratios = self._recent.ratios(group[order], error[order], np.bincount(group, minlength=len(self._groups)))
         values[:, ERROR_RATIO] = np.where(values[:, RATE] > 0, ratios, np.nan)
-        active = self._groups.active(start_ns)
-        sids, new = self._groups.sids(active)
-        cell = np.isfinite(values[active]) & (sids != NO_SID)
-        sid = sids[cell]
-        data = samples_batch(sid, np.full(len(sid), end_ns), values[active][cell])
-        made: list[object] = list(new)
-        if len(sid):
-            made.append(DerivedSamples(data=data, tenant=self._tenant, lane=self._lane, window_ns=end_ns))
+        made = self._groups.samples(values, start_ns, end_ns, self._lane)
         return made + self._exemplars(chunk, group, row, duration_ns, error, detail)
 
     def _join(self, chunk: pa.RecordBatch) -> Int64s:
@@ -279,28 +272,9 @@ class Red:
 def _values(group: Int64s, duration_ns: Int64s, groups: int, width_ns: int) -> npt.NDArray[np.float64]:
     """Rate and durations per group, shape (groups, metrics); NaN where a group has no spans, but rate 0."""
     values = np.full((groups, len(METRICS)), np.nan)
-    count = np.bincount(group, minlength=groups)
-    values[:, RATE] = count / (width_ns / SECOND_NS)
-    some = np.flatnonzero(count)
-    ordered = _ordered(group, duration_ns, groups) / SECOND_NS
-    begin = (np.cumsum(count) - count)[some]
-    for column, quantile in zip(DURATIONS, QUANTILES, strict=True):
-        place = quantile * (count[some] - 1)
-        low = np.floor(place).astype(np.int64)
-        below, above = ordered[begin + low], ordered[begin + np.minimum(low + 1, count[some] - 1)]
-        values[some, column] = below + (place - low) * (above - below)
+    values[:, RATE] = np.bincount(group, minlength=groups) / (width_ns / SECOND_NS)
+    values[:, DURATIONS] = quantiles(group, duration_ns, groups, QUANTILES) / SECOND_NS
     return values
-
-
-def _ordered(group: Int64s, duration_ns: Int64s, groups: int) -> Int64s:
-    """Durations by group and then by length."""
-    if groups >> (63 - _DURATION_BITS) or (len(duration_ns) and int(duration_ns.max()) >> _DURATION_BITS):
-        slow: Int64s = duration_ns[np.lexsort((duration_ns, group))]
-        return slow
-    both: Int64s = group << _DURATION_BITS | duration_ns
-    both.sort()
-    both &= (1 << _DURATION_BITS) - 1
-    return both
 
 
 def _slowest(group: Int64s, duration_ns: Int64s, rows: Int64s, groups: int) -> Int64s:

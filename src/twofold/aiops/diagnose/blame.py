@@ -43,6 +43,7 @@ _EXPLAINS: Final[Mapping[Signal, Mapping[Signal, float]]] = {
 _LOCAL: Final[Mapping[Signal, float]] = {
     Signal.AVAILABILITY: 1.0,
     Signal.SELF_TIME: 1.0,
+    Signal.CALLS: 0.6,
     Signal.CPU: 0.9,
     Signal.MEMORY: 0.9,
     Signal.DISK: 0.9,
