@@ -88,6 +88,18 @@ class ModelsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogsConfig:
+    """Log lines.
+
+    Attributes:
+        model: Folder of a sentence embedding model (tokenizer.json, model.onnx) that helps to find templates by
+            meaning; needs `twofold[embed]`. Nothing is ever downloaded.
+    """
+
+    model: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoConfig:
     """The demo's control server, where one runs beside this Twofold.
 
@@ -125,6 +137,7 @@ class Config:
     respond: RespondConfig = field(default_factory=RespondConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
     detectors: DetectorsConfig = field(default_factory=DetectorsConfig)
+    logs: LogsConfig = field(default_factory=LogsConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     slos: tuple[Slo, ...] = ()
     partitions: int = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from twofold.records.model import ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, StepState
 from twofold.records.series import Series
 from twofold.records.shadow import Rehearsal
+from twofold.records.template import LogTemplate
 from twofold.records.trust import Trust
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
@@ -168,6 +169,26 @@ class BandsPort(Protocol):
         ...
 
 
+class TemplatesPort(Protocol):
+    """What log lines say, as mined so far."""
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a model of meaning takes part in the search."""
+        ...
+
+    def templates(self, tenant: str) -> Sequence[LogTemplate]:
+        """All templates with a line, the most lines first."""
+        ...
+
+    def search(self, question: str, templates: Sequence[LogTemplate], *, tenant: str) -> Sequence[tuple[int, float]]:
+        """Id and nearness of all that share something with a question in plain words, the nearest first.
+
+        `templates` are all of the tenant.
+        """
+        ...
+
+
 class NoDemo:
     """No demo runs beside this Twofold."""
 
@@ -208,6 +229,26 @@ class NoBands:
         return None
 
 
+class NoTemplates:
+    """No lines are mined in this process."""
+
+    by_model = False
+
+    def templates(self, tenant: str) -> Sequence[LogTemplate]:  # noqa: ARG002 - the port's signature
+        """None."""
+        return ()
+
+    def search(
+        self,
+        question: str,  # noqa: ARG002 - the port's signature
+        templates: Sequence[LogTemplate],  # noqa: ARG002 - the port's signature
+        *,
+        tenant: str,  # noqa: ARG002 - the port's signature
+    ) -> Sequence[tuple[int, float]]:
+        """None."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that routes may use."""
@@ -222,5 +263,6 @@ class Services:
     bands: BandsPort = field(default_factory=NoBands)
     promql: Limits = field(default_factory=Limits)
     """Bounds of one query of the Prometheus API."""
+    templates: TemplatesPort = field(default_factory=NoTemplates)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

@@ -18,6 +18,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from twofold.aiops.detect.bands import Bands
+from twofold.aiops.detect.mining.board import Board
+from twofold.aiops.detect.mining.embed import OnnxEncoder
 from twofold.aiops.ingest.capture import Capture
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.ingest import Ingest
@@ -88,7 +90,9 @@ class Server:
         runbooks, actions = remedies(config, stores.ledger)
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
-        build = builder(config, stores.catalog, stores.ledger, Profiles(stores.ledger, stores.blobs), self.released)
+        self.board = Board(OnnxEncoder(config.logs.model) if config.logs.model else None)
+        profiles = Profiles(stores.ledger, stores.blobs)
+        build = builder(config, stores.catalog, stores.ledger, profiles, self.released, self.board)
         self.sinks = [
             LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,))
             for partition in stores.journal.partitions()
@@ -137,6 +141,7 @@ class Server:
             models=ModelProcess(self.stores.ledger, self.stores.blobs, self.config.detectors),
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
+            templates=self.board,
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
             promql=self.config.promql,

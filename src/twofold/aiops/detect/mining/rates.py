@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,14 +13,17 @@ import pyarrow as pa
 from twofold.errors import TooLarge
 from twofold.records.columns import samples_batch
 from twofold.records.frame import Lane
-from twofold.records.series import Origin, Series, SeriesKind
-from twofold.records.time import SECOND_NS
+from twofold.records.series import Origin, Series, SeriesKind, sid_text
+from twofold.records.template import TemplateUse
+from twofold.records.time import SECOND_NS, to_datetime
 from twofold.store.catalog import Catalog
 
 TEMPLATE_RATE: Final = "log.template_rate"
 ERROR_RATE: Final = "log.template_error_rate"
 RARE_RATE: Final = "log.rare_error_rate"
 NO_SID: Final = -1
+Count = tuple[str, int, int, int, int]
+"""Entity, template id, lines, errors among them, highest severity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +49,14 @@ class RateConfig:
 
 @dataclass(slots=True)
 class _Pair:
-    """One template of one entity."""
+    """One template of one entity; `worst` is the highest severity."""
 
     first_ns: int
     lines: int = 0
     errors: int = 0
     seen_ns: int = 0
     sid: int = 0
+    worst: int = 0
 
 
 @dataclass(slots=True)
@@ -81,20 +85,18 @@ class Rates:
         self._entities: dict[str, _Entity] = {}
         self.refused = 0
 
-    def close(
-        self, counts: Iterable[tuple[str, int, int, int]], end_ns: int, width_s: float
-    ) -> tuple[list[Series], pa.RecordBatch | None]:
+    def close(self, counts: Iterable[Count], end_ns: int, width_s: float) -> tuple[list[Series], pa.RecordBatch | None]:
         """New series, and one sample for each at the end of the window.
 
         Args:
-            counts: Entity, template id, lines, errors among them.
+            counts: Entity, template id, lines, errors among them, highest severity.
             end_ns: End of the window.
             width_s: Its width.
         """
         made: list[Series] = []
         rares: Counter[str] = Counter()
         rows: dict[int, float] = {}
-        for name, settled, lines, errors in self._settled(counts):
+        for name, settled, lines, errors, worst in self._settled(counts):
             entity = self._entity(name, end_ns, made)
             entity.seen_ns = end_ns
             pair = self._pair(entity, settled, end_ns)
@@ -102,6 +104,7 @@ class Rates:
                 rares[name] += errors
             pair.lines += lines
             pair.errors += errors
+            pair.worst = max(pair.worst, worst)
             pair.seen_ns = end_ns
             if not pair.sid and self._deserves(entity, pair, end_ns):
                 self._give(name, entity, settled, pair, made)
@@ -114,15 +117,31 @@ class Rates:
         rows.pop(NO_SID, None)
         return made, self._batch(rows, end_ns)
 
-    def _settled(self, counts: Iterable[tuple[str, int, int, int]]) -> Iterable[tuple[str, int, int, int]]:
+    def _settled(self, counts: Iterable[Count]) -> Iterable[Count]:
         """The same under the names that templates have now, each once."""
-        lines: Counter[tuple[str, int]] = Counter()
-        errors: Counter[tuple[str, int]] = Counter()
-        for name, template, many, bad in counts:
+        found: dict[tuple[str, int], tuple[int, int, int]] = {}
+        for name, template, many, bad, severity in counts:
             key = name, self._settle(template)
-            lines[key] += many
-            errors[key] += bad
-        return ((name, template, many, errors[name, template]) for (name, template), many in lines.items())
+            lines, errors, worst = found.get(key, (0, 0, 0))
+            found[key] = lines + many, errors + bad, max(worst, severity)
+        return ((name, template, *told) for (name, template), told in found.items())
+
+    def uses(self) -> Iterator[tuple[int, TemplateUse]]:
+        """Template id, and what is known of one entity's use of it."""
+        for name, entity in self._entities.items():
+            for template, pair in entity.pairs.items():
+                yield (
+                    self._settle(template),
+                    TemplateUse(
+                        entity=name,
+                        lines=pair.lines,
+                        errors=pair.errors,
+                        severity=pair.worst,
+                        first_seen=to_datetime(pair.first_ns),
+                        last_seen=to_datetime(pair.seen_ns),
+                        series=sid_text(pair.sid) if pair.sid > 0 else "",
+                    ),
+                )
 
     def _is_rare(self, entity: _Entity, pair: _Pair, end_ns: int) -> bool:
         rare_ns = int(self._config.rare_s * SECOND_NS)
@@ -174,6 +193,7 @@ class Rates:
             found.first_ns = min(found.first_ns, old.first_ns)
             found.lines += old.lines
             found.errors += old.errors
+            found.worst = max(found.worst, old.worst)
             if not found.sid:
                 found.sid = old.sid
             elif old.sid > 0:
@@ -218,7 +238,7 @@ class Rates:
         entities = [
             [
                 *(name, e.first_ns, e.rare, e.seen_ns, e.given),
-                [[t, p.first_ns, p.lines, p.errors, p.seen_ns, p.sid] for t, p in e.pairs.items()],
+                [[t, p.first_ns, p.lines, p.errors, p.seen_ns, p.sid, p.worst] for t, p in e.pairs.items()],
             ]
             for name, e in self._entities.items()
         ]
@@ -238,9 +258,10 @@ def _mostly_errors(pair: _Pair) -> bool:
 
 
 def tallied(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of (entity, template, lines, errors) with equal entity and template added up, in their order of number."""
+    """Rows of (entity, template, lines, errors, highest severity) with equal entity and template as one, in order."""
     stacked = np.concatenate(rows)
     keys, inverse = np.unique(stacked[:, :2], axis=0, return_inverse=True)
-    sums = np.zeros((len(keys), 2), np.int64)
-    np.add.at(sums, inverse.ravel(), stacked[:, 2:])
+    sums = np.zeros((len(keys), 3), np.int64)
+    np.add.at(sums[:, :2], inverse.ravel(), stacked[:, 2:4])
+    np.maximum.at(sums[:, 2], inverse.ravel(), stacked[:, 4])
     return np.concatenate([keys, sums], axis=1)

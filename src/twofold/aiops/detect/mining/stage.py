@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -27,6 +28,7 @@ from twofold.records.columns import DerivedSamples, Logs
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event, EventKind
 from twofold.records.frame import Lane
+from twofold.records.template import LogTemplate, TemplateUse
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.stats.words import Int64s
 from twofold.store.catalog import Catalog
@@ -82,7 +84,8 @@ class Mining:
         lane: Lane = Lane.LIVE,
     ) -> None:
         self._config = config or MiningConfig()
-        self._catalog, self._tenant, self._lane = catalog, tenant, lane
+        self._catalog, self.tenant, self._lane = catalog, tenant, lane
+        self._lock = threading.Lock()
         self._windows = Windows(self._config.windows)
         self._open: dict[int, list[Int64s]] = {}
         self._entities: dict[str, int] = {}
@@ -94,7 +97,7 @@ class Mining:
     def _new_miner(self) -> None:
         self.miner = Miner(self._config.miner)
         self._rates = Rates(
-            self._catalog, self._config.rates, tenant=self._tenant, lane=self._lane, settle=self.miner.book.settle
+            self._catalog, self._config.rates, tenant=self.tenant, lane=self._lane, settle=self.miner.book.settle
         )
 
     @property
@@ -105,17 +108,38 @@ class Mining:
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Mine the lines and count them into windows; gives events for new templates."""
         made: list[object] = []
-        for item in items:
-            if isinstance(item, Logs) and item.data.num_rows:
-                made.extend(self._take(item.data))
+        with self._lock:
+            for item in items:
+                if isinstance(item, Logs) and item.data.num_rows:
+                    made.extend(self._take(item.data))
         return made
+
+    def templates(self) -> list[LogTemplate]:
+        """What is known of each template that an entity has written, for who asks from another thread."""
+        with self._lock:
+            uses: dict[int, list[TemplateUse]] = defaultdict(list)
+            for identity, use in self._rates.uses():
+                uses[identity].append(use)
+            book = self.miner.book
+            return [
+                LogTemplate(
+                    id=f"{identity:016x}",
+                    text=book.templates[identity].text(),
+                    example=book.templates[identity].line(),
+                    forms=tuple(dict.fromkeys(form.pattern() for form in book.forms[identity])),
+                    uses=tuple(found),
+                    tenant=self.tenant,
+                )
+                for identity, found in uses.items()
+                if identity in book.templates
+            ]
 
     def _take(self, data: pa.RecordBatch) -> list[Event]:
         before = self.miner.lines
         templates = self.miner.feed(*_bytes(data.column("body")))
         entity = self._number(data)
         severity = data.column("severity").to_numpy()
-        self._count(data.column("time_ns").to_numpy(), entity, templates, self._errors(severity, templates))
+        self._count(data.column("time_ns").to_numpy(), entity, templates, severity, self._errors(severity, templates))
         if self._lane is not Lane.LIVE:
             return []
         return [
@@ -137,7 +161,9 @@ class Mining:
         template = self.miner.book.templates.get(self.miner.book.settle(identity))
         return template is not None and _ERROR_WORDS.search(template.text()) is not None
 
-    def _count(self, time_ns: Int64s, entity: Int64s, templates: Int64s, errors: np.ndarray) -> None:
+    def _count(
+        self, time_ns: Int64s, entity: Int64s, templates: Int64s, severity: np.ndarray, errors: np.ndarray
+    ) -> None:
         start_ns, keep = self._windows.place(time_ns)
         self._late += int(len(keep) - keep.sum())
         known, number = np.unique(templates, return_inverse=True)
@@ -145,9 +171,11 @@ class Mining:
         code = ((window * len(self._entities) + entity) * len(known) + number)[keep]
         found, inverse, lines = np.unique(code, return_inverse=True, return_counts=True)
         loud = np.bincount(inverse, weights=errors[keep], minlength=len(found)).astype(np.int64)
+        worst = np.zeros(len(found), np.int64)
+        np.maximum.at(worst, inverse, severity[keep].astype(np.int64))
         rest, which = np.divmod(found, len(known))
         place, who = np.divmod(rest, max(len(self._entities), 1))
-        rows = np.stack([who, known[which], lines, loud], axis=1).astype(np.int64)
+        rows = np.stack([who, known[which], lines, loud, worst], axis=1).astype(np.int64)
         for at in np.unique(place).tolist():
             self._open.setdefault(int(starts[at]), []).append(rows[place == at])
 
@@ -168,14 +196,14 @@ class Mining:
         self._told += 1
         entity = data.column("entity")[fresh.line].as_py()
         template = f"{fresh.id:016x}"
-        key = f"{self._tenant}\x1f{EventKind.NEW_TEMPLATE.value}\x1f{entity}\x1f{template}"
+        key = f"{self.tenant}\x1f{EventKind.NEW_TEMPLATE.value}\x1f{entity}\x1f{template}"
         return Event(
             id=hashlib.sha256(key.encode()).hexdigest()[:32],
             kind=EventKind.NEW_TEMPLATE,
             time=to_datetime(int(data.column("time_ns")[fresh.line].as_py())),
             entity=entity,
             title=f"new log line: {fresh.text}"[: self._config.title_chars],
-            tenant=self._tenant,
+            tenant=self.tenant,
             source="twofold",
             attributes={
                 "template": template,
@@ -188,19 +216,20 @@ class Mining:
         """Close the windows that are complete, oldest first."""
         limit_ns = self._windows.close_until(watermark_ns)
         made: list[object] = []
-        for start_ns in sorted(start for start in self._open if start < limit_ns):
-            made.extend(self._close(start_ns, tallied(self._open.pop(start_ns))))
-            self._told = 0
+        with self._lock:
+            for start_ns in sorted(start for start in self._open if start < limit_ns):
+                made.extend(self._close(start_ns, tallied(self._open.pop(start_ns))))
+                self._told = 0
         return made
 
     def _close(self, start_ns: int, rows: Int64s) -> list[object]:
         names = list(self._entities)
         end_ns, width_s = start_ns + self._windows.width_ns, self._windows.width_ns / SECOND_NS
-        counts = ((names[who], template, lines, errors) for who, template, lines, errors in rows.tolist())
+        counts = ((names[who], *rest) for who, *rest in rows.tolist())
         series, data = self._rates.close(counts, end_ns, width_s)
         made: list[object] = [*series]
         if data is not None:
-            made.append(DerivedSamples(data=data, tenant=self._tenant, lane=self._lane, window_ns=end_ns))
+            made.append(DerivedSamples(data=data, tenant=self.tenant, lane=self._lane, window_ns=end_ns))
         return made
 
     def snapshot(self) -> State:
@@ -213,14 +242,18 @@ class Mining:
             "counts": [self._told, self._late, self._untold, self._windows.closed_ns],
             "windows": [[start, len(each)] for start, each in zip(starts, rows, strict=True)],
         }
-        open_rows = np.concatenate(rows) if rows else np.zeros((0, 4), np.int64)
+        open_rows = np.concatenate(rows) if rows else np.zeros((0, 5), np.int64)
         return {**states.snapshot(self.miner), "stage": orjson.dumps(told), "rows": open_rows}
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
+        with self._lock:
+            self._restore(state)
+
+    def _restore(self, state: State) -> None:
         try:
             told = orjson.loads(bytes(state["stage"]))
-            rows = np.array(state["rows"], np.int64).reshape(-1, 4)
+            rows = np.array(state["rows"], np.int64).reshape(-1, 5)
             cuts = np.cumsum([size for _, size in told["windows"]])
             self._new_miner()
             states.restore(self.miner, state)

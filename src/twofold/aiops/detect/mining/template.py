@@ -56,6 +56,14 @@ class Template:
         symbols[self.same()] = UNSEEN
         return render(self.gaps, self.words, symbols)
 
+    def pattern(self) -> str:
+        """The same with `<*>` for all that may vary, also what never did so far."""
+        return render(self.gaps, self.words, self.symbols)
+
+    def line(self) -> str:
+        """The line that it was first seen in, as far as it was read."""
+        return render(self.gaps, self.words, np.full(len(self.words), UNSEEN, np.int64))
+
     def same(self) -> list[int]:
         """Places of values without digits that were always the same so far."""
         return [
