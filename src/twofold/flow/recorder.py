@@ -37,8 +37,8 @@ class RecorderConfig:
 
     flush_s: float = 30.0
     flush_rows: int = 2_000_000
-    text_rows: int = 6
-    frames: int = 64
+    text_rows: int = 8
+    frames: int = 16
     retry_s: float = 1.0
 
 

@@ -30,6 +30,8 @@ from twofold.store.history.sorting import arrange
 
 log = logging.getLogger(__name__)
 
+_NARROW: Final = 25  # bytes of a sample in memory
+_UNPACKED: Final = 8  # times what their files have, lines and spans take in memory
 _SAMPLE: Final = 100_000  # rows looked at to cut a window into equal parts
 
 
@@ -38,7 +40,8 @@ class CompactConfig:
     """When and how files are rewritten.
 
     Attributes:
-        rows: Most rows of a rewritten file, and of one step in memory (about 100 bytes each).
+        rows: Most rows of a rewritten file.
+        step_bytes: Most bytes of rows in memory, where they stand twice; of lines and spans a file holds fewer for it.
         settle_s: Rows may come so much later than the newest; a window is past when that is over.
         small_rows: A file below this is small.
         small_files: So many small files of a window that is not past are merged into one.
@@ -47,6 +50,7 @@ class CompactConfig:
     """
 
     rows: int = 4_000_000
+    step_bytes: int = 96 << 20
     settle_s: float = 900.0
     small_rows: int = 2_000_000
     small_files: int = 16
@@ -139,21 +143,28 @@ class Compactor:
     def _fragments(self, group: FileSet) -> FileSet:
         """All files of a past window, unless rows still come, or it stands as it would after a rewrite."""
         quiet = time.time_ns() - sequence_of(group.paths[-1]) >= self._config.settle_s * 1e9
-        expected = -(-int(group.rows.sum()) // max(1, self._config.rows // 2))
+        expected = -(-int(group.rows.sum()) // max(1, self._most(group) // 2))
         done = len(group) <= expected and group.parted()
         return group.first(0) if done or not (quiet or len(group) >= self._config.small_files) else group
 
     def _newest_small(self, group: FileSet) -> FileSet:
         """The run of small files at the end, once it is long; order of writing decides between equal rows."""
-        large = np.flatnonzero(group.rows >= self._config.small_rows)
+        most = self._most(group)
+        small = self._config.small_rows if most == self._config.rows else min(self._config.small_rows, most // 2)
+        large = np.flatnonzero(group.rows >= small)
         run = group.pick(np.arange(large[-1] + 1 if len(large) else 0, len(group)))
         return run if len(run) >= self._config.small_files else run.first(0)
 
+    def _most(self, group: FileSet) -> int:
+        """Rows of a rewritten file: as many as one step takes into memory."""
+        row_bytes = max(_NARROW, _UNPACKED * int(group.size_bytes.sum()) // max(1, int(group.rows.sum())))
+        return max(1, min(self._config.rows, self._config.step_bytes // row_bytes))
+
     def _rewritten(self, table: Table, files: DeltaFiles, due: FileSet) -> Iterator[NewFile]:
         layout = LAYOUTS[table]
-        source = _Source(layout, [files.path(path) for path in due.paths])
+        source = _Source(layout, [files.path(path) for path in due.paths], due)
         with duckdb.connect(":memory:", config={"threads": self._config.threads}) as database:
-            for low, high in source.cuts(database, int(due.rows.sum()), self._config.rows):
+            for low, high in source.cuts(database, int(due.rows.sum()), self._most(due)):
                 rows = arrange(source.between(database, low, high), layout)
                 if rows.num_rows:
                     yield files.write(
@@ -168,23 +179,29 @@ class Compactor:
 class _Source:
     """Files that are read as one, oldest first. Its SQL holds our own names, numbers and quoted paths."""
 
-    def __init__(self, layout: Layout, paths: Sequence[str]) -> None:
-        quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        self._files = f"read_parquet([{quoted}], hive_partitioning=false)"
+    def __init__(self, layout: Layout, paths: Sequence[str], about: FileSet) -> None:
+        self._quoted = ["'" + path.replace("'", "''") + "'" for path in paths]
+        by_sid = layout.order[0] != layout.time
+        self._range = (about.first_sid, about.last_sid) if by_sid else (about.first_ns, about.last_ns)
         self._names = ", ".join(f'"{name}"' for name in layout.stored().names)
         self._key = layout.order[0]
+
+    def _files(self, quoted: Sequence[str] | None = None) -> str:
+        return f"read_parquet([{', '.join(quoted or self._quoted)}], hive_partitioning=false)"
 
     def cuts(self, database: duckdb.DuckDBPyConnection, rows: int, limit: int) -> list[tuple[int, int]]:
         """Ranges of the leading column with about equally many rows, each below the limit."""
         parts = -(-rows // limit)
         inner: list[int] = []
         if parts > 1:
-            sql = f"SELECT {self._key} FROM {self._files} USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (1)"  # noqa: S608  # see the class
+            sql = f"SELECT {self._key} FROM {self._files()} USING SAMPLE reservoir({_SAMPLE} ROWS) REPEATABLE (1)"  # noqa: S608  # see the class
             values = np.sort(database.sql(sql).to_arrow_table()[0].to_numpy())
             inner = sorted({int(values[len(values) * part // parts]) for part in range(1, parts)})
         return list(itertools.pairwise([-(2**63), *inner, 2**63 - 1]))
 
     def between(self, database: duckdb.DuckDBPyConnection, low: int, high: int) -> pa.Table:
-        """Rows whose leading column is in [low, high), in the order of files."""
+        """Rows whose leading column is in [low, high), in the order of files; files without any are not opened."""
+        first, last = self._range
+        files = self._files([self._quoted[at] for at in np.flatnonzero((last >= low) & (first < high)).tolist()])
         bound = f"{self._key} >= {low} AND {self._key} < {high}"
-        return database.sql(f"SELECT {self._names} FROM {self._files} WHERE {bound}").to_arrow_table()  # noqa: S608  # see the class
+        return database.sql(f"SELECT {self._names} FROM {files} WHERE {bound}").to_arrow_table()  # noqa: S608  # see the class

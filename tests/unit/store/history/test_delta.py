@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 from pathlib import Path
 
 import deltalake
@@ -328,3 +329,21 @@ def test_statistics_leave_out_files_that_cannot_hold_what_is_asked(history: Delt
     assert len(files.holding(tenant="main", start_ns=0, end_ns=2 * NOON, sids=sids)) == 1
     assert len(files.holding(tenant="main", start_ns=NOON, end_ns=NOON + 2)) == 2
     assert len(files.holding(tenant="other", start_ns=0, end_ns=2 * NOON)) == 0
+
+
+def test_files_of_wide_rows_hold_fewer_and_are_left_alone_then(tmp_path: Path) -> None:
+    config = CompactConfig(settle_s=0, small_files=2, rows=300, step_bytes=1 << 20)
+    history = DeltaHistory(tmp_path, config=HistoryConfig(compact=config))
+    number = Numbered()
+    sent = [random.Random(line).randbytes(2000).hex() for line in range(400)]  # noqa: S311 - repeatable, nothing secret
+    for batch in range(4):
+        history.append(0, number(logs_frame(sent[batch * 100 : batch * 100 + 100], time_ns=NOON + batch)))
+        history.flush()
+    history.append(0, number(logs_frame(["much later"], time_ns=NOON + DAY)))
+    history.flush()
+    assert history.compact() == 4
+    assert 5 < history.status()[Table.LOGS].files < 40, (
+        "a file of them all would take 1.6 MB in memory, eight times its size"
+    )
+    assert history.compact() == 0
+    assert bodies(history) == sorted([*sent, "much later"])
