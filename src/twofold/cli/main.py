@@ -98,6 +98,14 @@ def worker(
 
 
 @app.command()
+def kernels() -> None:
+    """Compile what runs as machine code, so that the first start is warm; `make` does so at installation."""
+    from twofold.app.kernels import compile_kernels
+
+    typer.echo(f"kernels are ready ({compile_kernels():.1f} s)")
+
+
+@app.command()
 def status(output: Output = Format.TABLE) -> None:
     """What is open, what is watched, how it does."""
     home = connect().get("/api/v1/home")

@@ -23,7 +23,7 @@ from twofold.aiops.ingest.events.webhooks import WEBHOOKS
 from twofold.aiops.ingest.files.tail import Tail
 from twofold.aiops.ingest.frames import Origin
 from twofold.aiops.ingest.intake import Intake, event_outcome
-from twofold.aiops.ingest.known import compile_in_background
+from twofold.aiops.ingest.known import Compiles, compile_in_background
 from twofold.aiops.ingest.logs import bulk
 from twofold.aiops.ingest.logs.loki import Loki
 from twofold.aiops.ingest.otlp.dialects import Logs, Metrics, Traces
@@ -122,11 +122,15 @@ class Ingest:
             for method, path, permission in PERMISSIONS
         }
 
+    def ways(self) -> tuple[Compiles, ...]:
+        """What has kernels to compile."""
+        metrics = (self._metrics.known, self._write.known, self._write.version2.known)
+        return (*metrics, self._logs.short, self._traces.short)
+
     async def start(self) -> None:
         """Begin to listen for gRPC, to scrape, to tick, and to compile the short way for known series."""
         if self._config.walker:
-            ways = (self._metrics.known, self._write.known, self._write.version2.known)
-            compile_in_background(*ways, self._logs.short, self._traces.short, note=self._counts.cold)
+            compile_in_background(*self.ways(), note=self._counts.cold)
         if self.grpc is not None:
             await self.grpc.start()
         await self.sockets.start()
