@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import mmap
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -29,6 +31,59 @@ def tune_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         for option, value in ((_MMAP, _MAPPED_BYTES), (_TRIM, _KEPT_BYTES), (_ARENAS, _MOST_ARENAS)):
             libc.mallopt(option, value)
+
+
+class Spare:
+    """Gives memory back to the system that the allocator holds and nobody uses.
+
+    What a burst needed lies between what is still in use, so the allocator keeps all of it: a checkpoint or a flush
+    of some hundred megabytes would count as resident for ever. Giving it back costs the faults of taking it again, so
+    a good deal is left. Where the C library is another one, nothing happens.
+
+    Args:
+        most_bytes: The process may grow by so much before it is looked through again.
+        every_s: Pause between looks.
+    """
+
+    def __init__(self, most_bytes: int = 128 << 20, every_s: float = 1.0) -> None:
+        self._most_bytes = most_bytes
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._left_bytes = 0
+        self._trim: Callable[[int], int] | None = None
+        if sys.platform == "linux":
+            with suppress(OSError, AttributeError):
+                self._trim = ctypes.CDLL("libc.so.6").malloc_trim
+
+    def start(self) -> None:
+        """Begin to look, in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="spare-memory", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def give_back(self) -> bool:
+        """Give back what is spare if the process grew by much; says whether it did."""
+        if self._trim is None or _resident_bytes() <= self._left_bytes + self._most_bytes:
+            return False
+        self._trim(0)
+        self._left_bytes = _resident_bytes()
+        return True
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._every_s):
+            self.give_back()
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - called every second
+        return int(file.read().split()[1]) * mmap.PAGESIZE
 
 
 def settle_objects() -> None:

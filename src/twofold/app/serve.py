@@ -38,7 +38,7 @@ from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
-from twofold.app.runtime import event_loop, release_objects, settle_objects, tune_memory
+from twofold.app.runtime import Spare, event_loop, release_objects, settle_objects, tune_memory
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
@@ -129,6 +129,7 @@ class Server:
             ),
             self.registry,
         )
+        self.spare = Spare()
         self.registry.register(StoreMetrics(stores))
 
     def services(self) -> Services:
@@ -171,11 +172,13 @@ class Server:
         self.plane.start()
         self.watch.start()
         self.pulses.start()
+        self.spare.start()
         self.worker.start()
 
     def stop(self) -> None:
         """Stop in the order of the flow, so that what was accepted is carried as far as it can."""
         self.pulses.stop()
+        self.spare.stop()
         self.watch.stop()
         self.plane.close()
         for runner in self.runners:

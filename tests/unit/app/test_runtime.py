@@ -1,0 +1,30 @@
+"""How the process keeps house with memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from twofold.app.runtime import Spare
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries keep house by themselves")
+def test_memory_is_given_back_once_the_process_grew_by_much() -> None:
+    spare = Spare(most_bytes=32 << 20)
+    spare.give_back()
+    assert not spare.give_back(), "nothing grew since"
+    grown = [np.ones(1 << 20, np.uint8) for _ in range(64)]
+    assert spare.give_back()
+    assert not spare.give_back()
+    del grown
+
+
+def test_it_looks_until_it_is_stopped() -> None:
+    spare = Spare(most_bytes=1 << 50, every_s=0.01)
+    spare.start()
+    time.sleep(0.05)
+    spare.stop()
+    spare.stop()
