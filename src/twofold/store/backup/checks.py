@@ -24,6 +24,7 @@ from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog.lines import Lines
 from twofold.store.history import Table
 from twofold.store.history.delta_table import DeltaFiles
+from twofold.store.history.index import is_whole as index_is_whole
 from twofold.store.history.layout import LAYOUTS
 from twofold.store.history.pins import Pins
 from twofold.store.journal.commits import read_positions
@@ -114,6 +115,8 @@ def _parquet(path: Path, rows: int | None) -> str:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches():
                 found += batch.num_rows
+        if not index_is_whole(path):
+            return "its index fails its check: searches read the whole file"
     except FileNotFoundError:
         return "is missing"
     except (OSError, pa.ArrowException) as error:

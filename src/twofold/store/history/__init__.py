@@ -35,6 +35,25 @@ class TableStatus:
     version: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineQuery:
+    """Which log lines are asked for: the newest in [start_ns, end_ns) that fit all that is given.
+
+    Attributes:
+        text: That the body holds, upper and lower case alike by Unicode's simple mapping.
+        severity: Least SeverityNumber.
+        most: Lines of the answer.
+    """
+
+    start_ns: int
+    end_ns: int
+    text: str = ""
+    entity: str = ""
+    severity: int = 0
+    trace_id: str = ""
+    most: int = 200
+
+
 class History(Protocol):
     """Versioned telemetry tables behind a hot window in memory."""
 
@@ -76,6 +95,18 @@ class History(Protocol):
             InputError: No single SELECT, or one that fails.
             TooLarge: Past the bounds of time, rows or memory.
         """
+        ...
+
+    def lines(self, asked: LineQuery, *, tenant: str) -> pa.Table:
+        """Log lines, newest first: columns time_ns, entity, severity, body, trace_id, span_id.
+
+        Raises:
+            TooLarge: Past the bound of time.
+        """
+        ...
+
+    def trace(self, trace_id: str, *, tenant: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS) -> pa.Table:
+        """The spans of a trace that start in [start_ns, end_ns), by start and id; columns of spans."""
         ...
 
     def pin(self, table: Table) -> str:

@@ -16,17 +16,20 @@ import pyarrow as pa
 from twofold.errors import Corrupt, Permanent, TwofoldError
 from twofold.records.frame import Frame, FrameKind, Position, Source
 from twofold.store.disk import make_folder, translated
-from twofold.store.history import FIRST_NS, LAST_NS, Table, TableStatus
+from twofold.store.history import FIRST_NS, LAST_NS, LineQuery, Table, TableStatus
 from twofold.store.history.compact import CompactConfig, Compactor
 from twofold.store.history.delta_table import DeltaFiles, NewFile
 from twofold.store.history.fileset import FileSet
 from twofold.store.history.hot import Hot, Piece, rows_of
 from twofold.store.history.layout import HOUR_NS, LAYOUTS
+from twofold.store.history.lines import LineReader
+from twofold.store.history.opened import Opened
 from twofold.store.history.pins import Pins, parse
 from twofold.store.history.place import S3Place
 from twofold.store.history.reader import STEPS, SampleReader, by_step
 from twofold.store.history.sorting import arrange
 from twofold.store.history.sql import SqlLimits, View, run
+from twofold.store.history.traces import TraceReader
 from twofold.store.journal.codec import decode_payload
 from twofold.store.s3 import S3Config
 
@@ -97,6 +100,9 @@ class DeltaHistory:
         self._tables = {table: self._open(root / table.value, table) for table in Table}
         self._hot = {table: Hot(LAYOUTS[table]) for table in Table}
         self._reader = SampleReader(self._config.threads, self._config.blocks_bytes)
+        self._opened = Opened()
+        self._lines = LineReader(self._opened, seconds=self._config.sql.seconds)
+        self._traces = TraceReader(self._opened)
         self._compactor = Compactor(
             root, self._tables, self._pins, self._config.compact, window_hours=self._config.window_hours
         )
@@ -299,6 +305,21 @@ class DeltaHistory:
             unique=table is Table.SAMPLES,
         )
 
+    def lines(self, asked: LineQuery, *, tenant: str) -> pa.Table:
+        """See `History.lines`; the bound is that of `HistoryConfig.sql`."""
+        return self._lines.read(*self._holding(Table.LOGS, tenant, asked.start_ns, asked.end_ns), asked)
+
+    def trace(self, trace_id: str, *, tenant: str, start_ns: int = FIRST_NS, end_ns: int = LAST_NS) -> pa.Table:
+        """See `History.trace`."""
+        files, hot = self._holding(Table.SPANS, tenant, start_ns, end_ns)
+        return self._traces.read(files, hot, trace_id, start_ns, end_ns)
+
+    def _holding(self, table: Table, tenant: str, start_ns: int, end_ns: int) -> tuple[list[str], list[Piece]]:
+        """Sound files and hot rows that may hold a tenant's rows of [start_ns, end_ns)."""
+        files, hot = self._now(table, tenant, start_ns, end_ns)
+        chosen = self._tables[table].whole(files.holding(tenant=tenant, start_ns=start_ns, end_ns=end_ns))
+        return [self._tables[table].path(each) for each in chosen.paths], hot
+
     def pin(self, table: Table) -> str:
         """See `History.pin`. The hot window is flushed first, so that the version holds all rows taken so far."""
         if self._hot[table].rows:
@@ -339,6 +360,10 @@ class DeltaHistory:
     def damaged_files(self) -> int:
         """Files that this process met, and that are not what was written."""
         return sum(len(files.soundness.damaged) for files in self._tables.values())
+
+    def unindexed_files(self) -> int:
+        """Files that searches of this process read as a whole: of an earlier version, or with a damaged index."""
+        return len(self._opened.missing | self._opened.damaged)
 
     def newest_ns(self) -> int:
         """See `History.newest_ns`."""

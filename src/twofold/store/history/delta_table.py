@@ -32,7 +32,8 @@ from twofold.errors import Conflict, Corrupt, Unavailable
 from twofold.store.disk import translated
 from twofold.store.failpoints import reach
 from twofold.store.history.fileset import FileSet, file_path, file_set, sequence_of
-from twofold.store.history.layout import ROW_GROUP, Layout
+from twofold.store.history.index import index_of
+from twofold.store.history.layout import Layout
 from twofold.store.history.place import FolderPlace, Place
 from twofold.store.history.soundness import Soundness, crc_of
 
@@ -114,9 +115,7 @@ class DeltaFiles:
         with translated(f"write {rows.num_rows} rows to {staged}"):
             written = self._place.stage(staged)
             try:
-                pq.write_table(
-                    rows, written, row_group_size=ROW_GROUP, **self._layout.options(rows, lasting=not change)
-                )
+                self._write(rows, written, lasting=not change)
                 target = written.with_stem(f"{written.stem}-{crc_of(written):08x}")
                 path = f"{hour}/{target.name}"
                 written.rename(target)
@@ -136,6 +135,15 @@ class DeltaFiles:
             stats=_statistics(rows, self._layout),
         )
         return NewFile(action=action, rows=rows.num_rows)
+
+    def _write(self, rows: pa.Table, target: Path, *, lasting: bool) -> None:
+        layout = self._layout
+        with (
+            pa.OSFile(str(target), "wb") as sink,
+            pq.ParquetWriter(sink, rows.schema, **layout.options(rows, lasting=lasting)) as writer,
+        ):
+            sink.write(index_of(rows, layout.index, group=layout.group))
+            writer.write_table(rows, row_group_size=layout.group)
 
     def discard(self, files: Sequence[NewFile]) -> None:
         """Remove files that were not committed."""

@@ -14,8 +14,11 @@ import pyarrow as pa
 
 from twofold.records import columns
 from twofold.store.history import Table
+from twofold.store.history.index import IndexKind
 
 ROW_GROUP: Final = 131_072
+FOUND_GROUP: Final = 4096
+"""Rows of a row group where single rows are searched for: one is read in under a millisecond."""
 REPEATS: Final = 4
 LANE: Final = pa.field("lane", pa.int8(), nullable=False)
 HOUR_NS: Final = 3_600_000_000_000
@@ -34,6 +37,8 @@ class Layout:
         sought: Columns of many values that queries ask for exactly; they get Bloom filters.
         repeated: Columns whose values are listed once in a lasting file if they come again and again within a row
             group, as measurements of few digits do.
+        group: Rows of a row group.
+        index: What searches go by.
     """
 
     incoming: pa.Schema
@@ -44,6 +49,8 @@ class Layout:
     sought: tuple[str, ...] = ()
     delta: tuple[str, ...] = field(default=())
     repeated: tuple[str, ...] = field(default=())
+    group: int = ROW_GROUP
+    index: IndexKind = IndexKind.NONE
 
     def stored(self) -> pa.Schema:
         """Schema of a file: plain texts, and the lane; tenant and window stand in the table's log."""
@@ -69,8 +76,9 @@ class Layout:
             "compression_level": 3 if lasting else 1,
             "use_dictionary": listed,
             "column_encoding": dict.fromkeys(self.delta, "DELTA_BINARY_PACKED") | dict.fromkeys(flat, "PLAIN"),
-            "bloom_filter_options": {name: {"ndv": ROW_GROUP // 8, "fpp": 0.01} for name in self.sought} or None,
+            "bloom_filter_options": {name: {"ndv": self.group // 8, "fpp": 0.01} for name in self.sought} or None,
             "write_page_index": True,
+            "write_statistics": True if self.index is IndexKind.NONE else list(self.ranged),
             "store_schema": False,
         }
 
@@ -93,6 +101,8 @@ LAYOUTS: Final[Mapping[Table, Layout]] = {
         dictionary=("entity", "severity"),
         delta=("time_ns",),
         sought=("trace_id",),
+        group=FOUND_GROUP,
+        index=IndexKind.LINES,
     ),
     Table.SPANS: Layout(
         incoming=columns.SPANS,
@@ -102,6 +112,8 @@ LAYOUTS: Final[Mapping[Table, Layout]] = {
         dictionary=("entity", "name", "kind", "peer"),
         delta=("start_ns", "duration_ns"),
         sought=("trace_id",),
+        group=FOUND_GROUP,
+        index=IndexKind.TRACES,
     ),
     Table.PREDICTIONS: Layout(
         incoming=columns.PREDICTIONS,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from twofold.store.disk import make_folder, translate
+from twofold.store.history.index import BODY_AT, extent_of
 from twofold.store.history.place import Place
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,11 @@ _NAME: Final = re.compile(r"-[0-9a-f]{8}-([0-9a-f]{8})\.parquet$")
 
 
 def crc_of(path: Path) -> int:
-    """CRC-32 of a file. Raises `OSError`."""
-    crc = 0
+    """CRC-32 of a file but for its index, which has one of its own. Raises `OSError`."""
     with path.open("rb") as file:
+        head = file.read(BODY_AT)
+        crc = zlib.crc32(head)
+        file.seek((extent_of(head) or (0, len(head)))[1])
         while data := file.read(_CHUNK):
             crc = zlib.crc32(data, crc)
     return crc

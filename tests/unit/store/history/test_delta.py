@@ -138,7 +138,7 @@ def test_without_space_rows_stay_visible_and_the_next_flush_writes_them(
         def full(*_: object, **__: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        broken.setattr(pq, "write_table", full)
+        broken.setattr(pq, "ParquetWriter", full)
         for _ in range(2):
             with pytest.raises(StorageFull):
                 history.flush()
@@ -154,16 +154,15 @@ def test_a_flush_that_fails_between_two_tables_writes_none_of_them_twice(
 ) -> None:
     frames = Numbered()(logs_frame(["a"]), samples_frame([(1, NOON, 1.0)]))
     history.append(0, frames)
-    real, calls = pq.write_table, iter([True])
+    real, calls = pq.ParquetWriter, iter([True])
 
-    def full_after_one(*given: object, **options: object) -> None:
+    def full_after_one(*given: object, **options: object) -> pq.ParquetWriter:
         if next(calls, False):
-            real(*given, **options)
-        else:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            return real(*given, **options)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(pq, "write_table", full_after_one)
+        broken.setattr(pq, "ParquetWriter", full_after_one)
         with pytest.raises(StorageFull):
             history.flush()
     assert history.flush() == {0: frames[-1][0]}
