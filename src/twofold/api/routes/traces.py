@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final
 
-import orjson
 from fastapi import Path, Query
 
 from twofold.api.router import Caller, Filter, Limit, Svc, router
 from twofold.api.rules import needs
+from twofold.api.spans import trace_line, trace_view
 from twofold.api.views.page import Moment, Page
-from twofold.api.views.telemetry import LogLine, SpanView, Trace
+from twofold.api.views.telemetry import LogLine, Trace, TraceLine
 from twofold.errors import NotFound
 from twofold.records.access import Permission
 from twofold.records.time import to_datetime, to_ns
 from twofold.store.history import FIRST_NS, LAST_NS, LineQuery
 
 routes = router("traces")
-SpanKind = Literal["unspecified", "internal", "server", "client", "producer", "consumer"]
-_KINDS: Final[tuple[SpanKind, ...]] = ("unspecified", "internal", "server", "client", "producer", "consumer")
-_SPANS: Final = 5000  # of one trace
+_SPANS: Final = 10_000  # of one trace
+_LINES_SQL: Final = """
+    SELECT trace_id, entity, name, start_ns, duration_ns, error FROM spans
+    WHERE kind IN (2, 5) AND ($entity = '' OR entity = $entity) AND ($operation = '' OR name = $operation)
+      AND duration_ns >= $least_ns AND (error OR NOT $failed)
+    ORDER BY duration_ns DESC, start_ns, trace_id LIMIT $most
+"""
 
 
 @routes.get("/traces/{trace_id}", operation_id="get_trace", openapi_extra=needs(Permission.READ))
@@ -32,13 +35,41 @@ def get_trace(
     start: Moment | None = None,
     end: Moment | None = None,
 ) -> Trace:
-    """Its spans by start, the first 5000. `start` and `end` narrow the search."""
+    """Its spans by start, at most 10,000, and where its time went. `start` and `end` narrow the search."""
     since, until = to_ns(start) if start else FIRST_NS, to_ns(end) if end else LAST_NS
     found = services.history.trace(trace_id.lower(), tenant=caller.tenant, start_ns=since, end_ns=until)
     rows = found.slice(0, _SPANS).to_pylist()
     if not rows:
         raise NotFound(f"no spans of trace {trace_id}; they may be older than the history keeps", id=trace_id)
-    return Trace(trace_id=trace_id.lower(), spans=[_span(row) for row in rows])
+    return trace_view(trace_id.lower(), rows)
+
+
+@routes.get("/traces", operation_id="list_traces", openapi_extra=needs(Permission.READ))
+def list_traces(
+    caller: Caller,
+    services: Svc,
+    entity: Filter = "",
+    operation: Filter = "",
+    start: Moment | None = None,
+    end: Moment | None = None,
+    least_ms: Annotated[float, Query(ge=0.0, description="least duration")] = 0.0,
+    failed: Annotated[bool, Query(description="only requests that failed")] = False,  # noqa: FBT002 - a query parameter
+    limit: Limit = 50,
+) -> Page[TraceLine]:
+    """Requests that services answered, the slowest first; of the last quarter of an hour by default."""
+    until = end or datetime.now(UTC) + timedelta(seconds=1)
+    asked = {
+        "entity": entity,
+        "operation": operation,
+        "least_ns": int(least_ms * 1e6),
+        "failed": failed,
+        "most": limit,
+    }
+    since_ns, until_ns = to_ns(start or until - timedelta(minutes=15)), to_ns(until)
+    found = services.history.query(
+        _LINES_SQL, tenant=caller.tenant, parameters=asked, start_ns=since_ns, end_ns=until_ns
+    )
+    return Page(items=[trace_line(row) for row in found.to_pylist()])
 
 
 @routes.get("/logs", operation_id="list_logs", openapi_extra=needs(Permission.READ))
@@ -76,20 +107,4 @@ def list_logs(
             )
             for row in rows
         ]
-    )
-
-
-def _span(row: Mapping[str, Any]) -> SpanView:
-    kind = row["kind"] if 0 <= row["kind"] < len(_KINDS) else 0
-    return SpanView(
-        span_id=row["span_id"],
-        parent_id=row["parent_id"],
-        entity=row["entity"],
-        name=row["name"],
-        kind=_KINDS[kind],
-        start=to_datetime(row["start_ns"]),
-        duration_ms=row["duration_ns"] / 1e6,
-        error=row["error"],
-        peer=row["peer"],
-        attributes=orjson.loads(row["attributes"] or "{}"),
     )

@@ -46,8 +46,19 @@ class Points(View):
     findings: list[Finding]
 
 
+class Stretch(View):
+    """A piece of time, from the start of the trace."""
+
+    offset_ms: float
+    duration_ms: float
+
+
 class SpanView(View):
-    """One span of a trace."""
+    """One span of a trace.
+
+    `self_ms`: its duration less the time it waited for children. `shift_ms`: moves its start to fit the caller's
+    clock. `critical`: the stretches, by moved clocks, in which the whole trace waited for this span itself.
+    """
 
     span_id: str
     parent_id: str
@@ -59,13 +70,41 @@ class SpanView(View):
     error: bool
     peer: str
     attributes: Mapping[str, Any]
+    self_ms: float
+    shift_ms: float
+    critical: list[Stretch]
+
+
+class TimeShare(View):
+    """What one entity had to do with a trace's duration: its spans' own time, and that of it on the critical path."""
+
+    entity: str
+    self_ms: float
+    critical_ms: float
 
 
 class Trace(View):
-    """Spans of one trace, by start."""
+    """Spans of one trace, by start, and whose time it was, the greatest share of the critical path first.
+
+    `kept`: the history has let it go; it stands because a diagnosis cites it.
+    """
 
     trace_id: str
+    duration_ms: float
+    kept: bool
+    shares: list[TimeShare]
     spans: list[SpanView]
+
+
+class TraceLine(View):
+    """A request that a service answered: one line of a list of traces."""
+
+    trace_id: str
+    entity: str
+    operation: str
+    start: datetime
+    duration_ms: float
+    error: bool
 
 
 class LogLine(View):
