@@ -8,21 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.plant import GATE, Plant
+from tests.flow.plant import GATE, Plant, Steps
 from twofold.aiops.detect.config import PanelConfig
-from twofold.errors import Conflict
+from twofold.config import Config
+from twofold.errors import Conflict, InputError
+from twofold.joints.backtests import Backtests
 from twofold.joints.config import ShadowConfig, TrustConfig
+from twofold.joints.contest import must_win
 from twofold.joints.rehearsals import rehearsal, shadow_gates
+from twofold.joints.remedies import request_training
 from twofold.joints.shadow import Shadow
 from twofold.joints.trust import Trusts
+from twofold.joints.tuning import Plan, Tuning, ensure_project
 from twofold.records.alert import Alert
+from twofold.records.backtest import Backtest
 from twofold.records.codec import to_json
 from twofold.records.event import ChangeKind, Event
 from twofold.records.finding import Finding
+from twofold.records.frame import Position
 from twofold.records.incident import Incident, TimelineEntry
-from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
+from twofold.records.model import ModelKind, ModelVersion, ReleaseStage, Run, RunState
 from twofold.records.shadow import ShadowFinding, ShadowPage
 from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
+from twofold.store.history.delta import DeltaHistory
 
 SLOW = {"shop latency": 2.0}
 
@@ -171,7 +179,6 @@ def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stre
     say(plant, third, VerdictValue.WRONG)
     (trust,) = trusts.check(tenant="main")
     assert trust.lost.startswith("3 of 3 judged pages were false, 0 of 4 of panel@1's")
-    release = plant.ledger.find(Release, tenant="main", where={"model": "panel"}, limit=1)[0]
     release = plant.releases.history("panel")[-1]
     assert (release.stage, release.version, release.previous) == (ReleaseStage.ROLLED_BACK, "2", "1")
     assert release.approver == "twofold"
@@ -207,3 +214,79 @@ def test_a_day_with_few_false_pages_is_borne(plant: Plant) -> None:
     (trust,) = later.check(tenant="main")
     assert trust.lost == ""
     assert trust.live.low < 0.5 < trust.live.high
+
+
+# Retrained
+
+
+ERRORS, BUMP = {"shop errors": 0.3}, {"shop latency": 0.15}
+
+
+def judged(plant: Plant, many: int) -> None:
+    """So many incidents of each sort, by turns: errors that people call right, small bumps that they call noise."""
+    for _ in range(many):
+        for faults, value in ((ERRORS, VerdictValue.RIGHT), (BUMP, VerdictValue.NOISE)):
+            before = {one.id for one in plant.ledger.find(Incident, tenant="main", limit=1000)}
+            plant.run(120, faults)
+            plant.run(600)
+            for incident in plant.ledger.find(Incident, tenant="main", limit=1000):
+                if incident.id not in before:
+                    say(plant, incident, value)
+
+
+def tuning_of(plant: Plant, home: Path) -> Tuning:
+    """The worker's part, over the history of what the plant measured."""
+    history, at = DeltaHistory(home / "history"), Position(0, 0)
+    while found := plant.journal.read(0, at):
+        history.append(0, found)
+        at = found[-1][0]
+    config = Config(home=home)
+    backtests = Backtests(
+        plant.ledger,
+        plant.blobs,
+        history,
+        plant.catalog,
+        correlate=config.correlate,
+        lateness_s=config.lateness_s,
+    )
+    return Tuning(plant.ledger, plant.blobs, backtests, now=plant.now)
+
+
+def train(plant: Plant, tuning: Tuning, **parameters: str) -> Run:
+    project = ensure_project(plant.ledger)
+    run = request_training(
+        plant.ledger, project, requester="robin", key="k", now=plant.now(), seed=1, parameters=parameters
+    )
+    tuning.run(Steps(), {"run": run.id, "tenant": "main"})
+    return plant.ledger.get(Run, run.id, tenant="main")
+
+
+def test_a_detector_learns_from_verdicts_what_is_noise_and_shadows_as_a_version(plant: Plant, tmp_path: Path) -> None:
+    plant.run(900)
+    judged(plant, 3)
+    run = train(plant, tuning_of(plant, tmp_path), trials="2", warm_up_s="900")
+    assert (run.state, run.error) == (RunState.SUCCEEDED, "")
+    assert run.dataset.startswith("verdicts@")
+    assert run.metrics["loss"] < run.metrics["loss_live"]
+    version = plant.ledger.get(ModelVersion, "panel@2", tenant="main")
+    assert (version.run, version.dataset) == (run.id, run.dataset)
+    assert plant.registry.config(version)["floors"] == ["span.duration=2"], "the smallest change that does it"
+    assert {gate.name for gate in version.gates} >= {"probation_recall", "labelled_recall", "false_pages_service"}
+    assert all(gate.passed for gate in version.gates), [gate for gate in version.gates if not gate.passed]
+    assert plant.releases.traffic("panel")[-1][:2] == ("2", ReleaseStage.SHADOW)
+    held = {one.version: one for one in plant.ledger.find(Backtest, tenant="main")}
+    assert held["1"].figures is not None
+    assert held["2"].figures is not None
+    assert held["2"].figures.noise < held["1"].figures.noise, "on what it had not seen"
+    assert held["2"].figures.found == held["2"].figures.labels
+    must_win(plant.ledger, "panel", "2", tenant="main", now=plant.now() + timedelta(hours=2))
+
+
+def test_too_few_verdicts_teach_nothing_and_the_run_says_so(plant: Plant, tmp_path: Path) -> None:
+    plant.run(900)
+    judged(plant, 1)
+    run = train(plant, tuning_of(plant, tmp_path))
+    assert run.state is RunState.FAILED
+    assert run.error.startswith("2 incidents of the last 14 days are judged, 6 are needed")
+    with pytest.raises(InputError, match="no parameter depth"):
+        Plan.of({"depth": "3"})

@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry
 
 from twofold.errors import NotFound, Unavailable
 from twofold.records.access import Setting
+from twofold.records.finding import Finding
 from twofold.records.model import ModelVersion, Release, ReleaseStage
 from twofold.records.runbook import Execution, StepState
 from twofold.records.series import Series
 from twofold.records.shadow import Rehearsal
 from twofold.records.template import LogTemplate
 from twofold.records.trust import Trust
+from twofold.records.why import Why
 from twofold.store.catalog import Catalog
 from twofold.store.history import History
 from twofold.store.ledger import Ledger
@@ -96,8 +98,16 @@ class ModelsPort(Protocol):
         """A version of one of our own detectors: the live settings with these changed. Raises `InputError`."""
         ...
 
-    def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:
-        """Start a training; the id of its workflow. Raises `NotFound`."""
+    def train(
+        self,
+        project: str,
+        *,
+        seed: int | None,
+        actor: str,
+        tenant: str,
+        parameters: Mapping[str, str] | None = None,
+    ) -> str:
+        """Start a training; the id of its workflow. Raises `NotFound`, `InputError` for unknown parameters."""
         ...
 
 
@@ -169,6 +179,14 @@ class BandsPort(Protocol):
         ...
 
 
+class ExplainPort(Protocol):
+    """Why findings stand."""
+
+    def why(self, finding: Finding, series: Series) -> Why:
+        """Why it fired and what would silence it, as far as that can be told."""
+        ...
+
+
 class TemplatesPort(Protocol):
     """What log lines say, as mined so far."""
 
@@ -229,6 +247,14 @@ class NoBands:
         return None
 
 
+class NoReasons:
+    """No detector runs in this process."""
+
+    def why(self, finding: Finding, series: Series) -> Why:  # noqa: ARG002 - the port's signature
+        """Nothing beyond what the finding says."""
+        return Why(reasons=(finding.reason,), silencers=())
+
+
 class NoTemplates:
     """No lines are mined in this process."""
 
@@ -263,6 +289,7 @@ class Services:
     bands: BandsPort = field(default_factory=NoBands)
     promql: Limits = field(default_factory=Limits)
     """Bounds of one query of the Prometheus API."""
+    explain: ExplainPort = field(default_factory=NoReasons)
     templates: TemplatesPort = field(default_factory=NoTemplates)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

@@ -13,6 +13,7 @@ from twofold.joints.detectors import configure
 from twofold.joints.rehearsals import rehearsal
 from twofold.joints.remedies import request_training
 from twofold.joints.trust import Trusts
+from twofold.joints.tuning import Plan
 from twofold.mlops.release.releases import Releases
 from twofold.records.model import ModelKind, ModelVersion, Project, Release, ReleaseStage
 from twofold.records.shadow import Rehearsal
@@ -77,8 +78,25 @@ class ModelProcess:
             self._ledger, self._blobs, model, settings, description=description, owner=actor, tenant=tenant
         )
 
-    def train(self, project: str, *, seed: int | None, actor: str, tenant: str) -> str:
+    def train(
+        self,
+        project: str,
+        *,
+        seed: int | None,
+        actor: str,
+        tenant: str,
+        parameters: Mapping[str, str] | None = None,
+    ) -> str:
         """Ask the worker for a run; its id is the workflow's."""
         found = self._ledger.get(Project, project, tenant=tenant)
-        key = uuid.uuid4().hex
-        return request_training(self._ledger, found, requester=actor, key=key, now=datetime.now(UTC), seed=seed).id
+        if found.kind is ModelKind.DETECTOR:
+            Plan.of(parameters or {})
+        return request_training(
+            self._ledger,
+            found,
+            requester=actor,
+            key=uuid.uuid4().hex,
+            now=datetime.now(UTC),
+            seed=seed,
+            parameters=parameters,
+        ).id

@@ -5,6 +5,7 @@ It learns what to do from the ledger alone: an approved execution, a requested r
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -24,12 +25,13 @@ from twofold.config import Config, failpoint
 from twofold.errors import NotFound, TwofoldError
 from twofold.flow.outgoing import Outgoing
 from twofold.flow.watch import Follower, Watch, read_cursor
-from twofold.flow.workflow import Workflows
+from twofold.flow.workflow import Json, Workflows
 from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
-from twofold.joints import backtests
+from twofold.joints import backtests, tuning
 from twofold.joints.backtests import Backtests
 from twofold.joints.labels import snapshot_verdicts
 from twofold.joints.trust import APPROVER, Trusts
+from twofold.joints.tuning import Tuning, ensure_project
 from twofold.mlops import pipeline
 from twofold.mlops.registry.projection import Projection
 from twofold.mlops.registry.tracking import MlflowTracking
@@ -38,7 +40,7 @@ from twofold.records.alert import Alert
 from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.incident import Incident
-from twofold.records.model import Release, ReleaseStage, Run, RunState
+from twofold.records.model import ModelKind, Project, Release, ReleaseStage, Run, RunState
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
@@ -91,6 +93,8 @@ class Worker:
         self.workflows.register(notices.NAME, self.notices.run)
         self.workflows.register(pipeline.NAME, training.run)
         self.workflows.register(backtests.NAME, replays.run)
+        self.workflows.register(tuning.NAME, Tuning(self.ledger, self.blobs, replays).run)
+        ensure_project(self.ledger)
         for folder in config.models.projects:
             _, wrong = pipeline.register_projects(self.ledger, folder)
             for reason in wrong:
@@ -161,8 +165,14 @@ class Worker:
             _answer(self.workflows, execution)
 
     def _run(self, run: Run) -> None:
-        if run.state is RunState.REQUESTED:
-            arguments = {"project": run.project, "tenant": run.tenant, "release": True, "approver": run.requester}
+        if run.state is not RunState.REQUESTED:
+            return
+        if self.ledger.get(Project, run.project, tenant=run.tenant).kind is ModelKind.DETECTOR:
+            self.catalog.refresh()
+            self.workflows.start(tuning.NAME, run.id, {"run": run.id, "tenant": run.tenant})
+        else:
+            arguments: dict[str, Json] = {"project": run.project, "tenant": run.tenant, "approver": run.requester}
+            arguments |= {"release": True, "parameters": {name: _value(text) for name, text in run.parameters.items()}}
             if run.seed:
                 arguments["seed"] = run.seed
             self.workflows.start(pipeline.NAME, run.id, arguments)
@@ -219,6 +229,14 @@ def _patiently(what: str, work: Callable[[], object]) -> None:
         work()
     except TwofoldError:
         log.exception("%s failed and is tried again later", what)
+
+
+def _value(text: str) -> Json:
+    """A parameter as its text says: a number, a truth value, a list; what is no JSON is text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _auditor(ledger: Ledger) -> execute.Audit:

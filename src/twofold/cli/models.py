@@ -61,12 +61,14 @@ def rollback(model: str, reason: Annotated[str, typer.Option(help="One sentence.
 def train(
     project: str,
     seed: Annotated[int | None, typer.Option(help="Other than the project's own.")] = None,
+    parameter: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be repeated")] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the run's end.")] = True,
     output: Output = Format.TABLE,
 ) -> None:
-    """Train a project: snapshot, train, gates, register, shadow."""
+    """Train a project: snapshot, train, gates, register, shadow. `panel` is our own detector, trained on verdicts."""
+    parameters = dict(_pair(one) for one in parameter or ())
     api = connect()
-    run_id = api.post(f"/api/v1/projects/{project}/train", {"seed": seed})["workflow_id"]
+    run_id = api.post(f"/api/v1/projects/{project}/train", {"seed": seed, "parameters": parameters})["workflow_id"]
     run = _wait(api, run_id) if wait else {"id": run_id, "state": "requested"}
     if output is Format.JSON:
         show(run)
@@ -88,6 +90,13 @@ def release(
     body = {"version": version, "stage": stage, "reason": reason, "weight": weight}
     made = connect().post(f"/api/v1/models/{model}/releases", body)
     typer.echo(f"{model} {made['version']} is {made['stage']}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        fail(f"--set {text!r} is not name=value", Exit.USAGE)
+    return name, value
 
 
 def _gates(version: dict[str, Any]) -> str:

@@ -113,12 +113,19 @@ class Backtests:
         self._ledger.put(done)
         return done.state.value
 
-    def judge(self, asked: Backtest, tell: Callable[[float], None] = lambda _share: None) -> Backtest:
+    def judge(
+        self,
+        asked: Backtest,
+        tell: Callable[[float], None] = lambda _share: None,
+        *,
+        config: PanelConfig | None = None,
+    ) -> Backtest:
         """Replay and hold against the labels.
 
         Args:
             asked: Version and period.
             tell: Hears the share done, about once a second.
+            config: Settings that are no version yet, in place of the version's.
 
         Raises:
             NotFound: No such version.
@@ -128,7 +135,9 @@ class Backtests:
             raise InputError(f"the period ends at {asked.end}, before it starts at {asked.start}")
         labels = asked.labels or labels_of(self._ledger, asked.start, asked.end, tenant=asked.tenant)
         clock, cpu = time.monotonic(), time.process_time()
-        made = self.replay_rules(asked, tell) if asked.rules else self.replay(self._settings(asked), asked, tell)
+        made = (
+            self.replay_rules(asked, tell) if asked.rules else self.replay(self._settings(asked, config), asked, tell)
+        )
         if not made.points:
             raise InputError(f"there are no samples between {asked.start} and {asked.end}")
         pages, missed = hold_against(made, labels, asked.start, asked.end)
@@ -240,17 +249,22 @@ class Backtests:
                 return
             after = page[-1].id
 
-    def _settings(self, asked: Backtest) -> Settings:
-        version = self._registry.version(asked.model, asked.version, tenant=asked.tenant)
-        if asked.model != MODEL or version.kind is not ModelKind.DETECTOR:
-            raise InputError(f"{asked.model} is no detector of series; backtests replay {MODEL!r}", model=asked.model)
+    def _settings(self, asked: Backtest, config: PanelConfig | None = None) -> Settings:
+        panel, detector = config, f"{asked.model}@0"
+        if panel is None:
+            version = self._registry.version(asked.model, asked.version, tenant=asked.tenant)
+            if asked.model != MODEL or version.kind is not ModelKind.DETECTOR:
+                raise InputError(
+                    f"{asked.model} is no detector of series; backtests replay {MODEL!r}", model=asked.model
+                )
+            panel, detector = from_json(PanelConfig, self._registry.config(version)), version.id
         ranker, causes = "causes@0", DiagnoseConfig()
         if number := self._releases.live("causes", tenant=asked.tenant):
             live = self._registry.version("causes", number, tenant=asked.tenant)
             ranker, causes = live.id, from_json(DiagnoseConfig, self._registry.config(live))
         return Settings(
-            panel=from_json(PanelConfig, self._registry.config(version)),
-            detector=version.id,
+            panel=panel,
+            detector=detector,
             correlate=self._correlate,
             causes=causes,
             ranker=ranker,

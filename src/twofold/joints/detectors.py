@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.forecast.config import CapacityConfig
-from twofold.errors import ConfigError, Conflict, InputError
+from twofold.errors import ConfigError, Conflict, InputError, NotFound
 from twofold.joints.probation import judge_capacity, judge_causes, judge_panel
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
@@ -30,6 +30,7 @@ PANEL: Final = "panel"
 CAUSES: Final = "causes"
 CAPACITY: Final = "capacity"
 OWNER: Final = "twofold"
+_UNRELEASED: Final = "0"
 C = TypeVar("C")
 
 
@@ -99,6 +100,19 @@ class Released:
         rows = self._releases.traffic(PANEL)
         shadows = [version for version, stage, _ in rows if stage is ReleaseStage.SHADOW]
         return self._settings(_PANEL, shadows[-1]) if shadows else None
+
+    def panel_of(self, detector: str, tenant: str) -> PanelConfig | None:
+        """Settings of a version of the detector of series by its `name@version`; None when it is none, or is gone."""
+        model, _, number = detector.partition("@")
+        if model != PANEL or not number:
+            return None
+        if number == _UNRELEASED:
+            return PanelConfig()
+        try:
+            version = self._registry.version(model, number, tenant=tenant)
+            return from_json(PanelConfig, self._registry.config(version))
+        except NotFound:
+            return None
 
     def causes(self) -> Live[DiagnoseConfig]:
         """The live ranker of causes."""

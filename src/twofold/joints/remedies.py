@@ -117,7 +117,14 @@ class RetrainModel:
 
 
 def request_training(
-    ledger: Ledger, project: Project, *, requester: str, key: str, now: datetime, seed: int | None = None
+    ledger: Ledger,
+    project: Project,
+    *,
+    requester: str,
+    key: str,
+    now: datetime,
+    seed: int | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Run:
     """Note that a run is wanted; the worker takes it up. The same key gives the same run."""
     run_id = f"run-{hashlib.sha256(f'{project.tenant}|{project.id}|{key}'.encode()).hexdigest()[:16]}"
@@ -131,6 +138,7 @@ def request_training(
             state=RunState.REQUESTED,
             started=now,
             seed=seed or 0,
+            parameters=parameters or {},
             requester=requester,
             tenant=project.tenant,
         )

@@ -109,7 +109,12 @@ class Bands:
         time_ns, value = self._samples(series, at_ns, config.warm_points)
         table = Table(config)
         row = table.locate(np.array([series.sid]))
-        table.describe(0, kind=kind_of(series), sides=sides_of(series), floor=floor_of(series))
+        table.describe(
+            0,
+            kind=kind_of(series),
+            sides=sides_of(series),
+            floor=floor_of(series).times(config.floor_factor(series.metric)),
+        )
         low, high = np.full(len(at_ns), np.nan), np.full(len(at_ns), np.nan)
         rows, done = np.repeat(row, len(time_ns)), 0
         for n, until in enumerate(np.searchsorted(time_ns, at_ns).tolist()):
@@ -129,6 +134,8 @@ class Bands:
             start_ns = first - int(warm_s * SECOND_NS)
             found = self._history.samples([series.sid], start_ns, last, tenant=series.tenant)
             time_ns, value = found["time_ns"].to_numpy(), found["value"].to_numpy()
+            if not (real := np.isfinite(value)).all():  # marks of a series' end
+                time_ns, value = time_ns[real], value[real]
             if np.searchsorted(time_ns, first) > 2 * needed:
                 break
         return time_ns, value

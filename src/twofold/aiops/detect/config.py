@@ -42,8 +42,10 @@ class PanelConfig:
         tail_cap: Samples after which histograms of tails are halved.
         tail_prior: Weight of the power law that stands for what was not seen yet, in samples, for the rank.
         judge_prior: The same for findings.
-        size_weight: How much of a sample's size counts beside its probability, as an exponent.
+        block_s, block_points: Length of the blocks whose largest sizes tell what is usual.
         shift_points: Samples after which a lasting shift becomes the slow level.
+        floors: `metric=factor` each: how many times as large as usual a change of that metric must be to matter. A
+            name stands for all that begin with it and a dot; the longest that fits counts.
     """
 
     alerts_per_day: float = 0.05
@@ -61,25 +63,29 @@ class PanelConfig:
     series_silent_s: float = 3600.0
     resume_s: float = 20.0
     fast_s: float = 120.0
-    fast_points: int = 15
+    fast_points: int = 20
     smooth_s: float = 30.0
     smooth_points: int = 10
     slow_s: float = 172_800.0
     level_s: float = 900.0
     level_points: int = 60
-    scale_points: int = 3000
+    scale_points: int = 10_000
     clip: float = 3.0
     season_rate: float = 0.1
     season_after_s: float = 43_200.0
-    season_bins: int = 48
+    season_bins: int = 24
     tail_cap: int = 20_000
     tail_prior: float = 10.0
     judge_prior: float = 3.0
-    size_weight: float = 1.0
+    block_s: float = 10_800.0
+    block_points: int = 12
     shift_points: int = 120
+    floors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self)):
+        for text in self.floors:
+            _factor(text)
+        for name in (field.name for field in fields(self) if field.name != "floors"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
                 raise ConfigError(f"{name} is {value!r}, must be a number not below 0", setting=name)
@@ -100,8 +106,9 @@ class PanelConfig:
         20.0
         """
         wholes = {each.name for each in fields(self) if each.type == "int"}
-        same = {each.name: (int if each.name in wholes else float)(getattr(self, each.name)) for each in fields(self)}
-        return json.dumps(same, sort_keys=True)
+        numbers = [each.name for each in fields(self) if each.name != "floors"]
+        same: dict[str, Any] = {name: (int if name in wholes else float)(getattr(self, name)) for name in numbers}
+        return json.dumps(same | {"floors": list(self.floors)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> PanelConfig:
@@ -115,7 +122,20 @@ class PanelConfig:
         unknown = sorted(given.keys() - {field.name for field in fields(cls)})
         if unknown:
             raise ConfigError(f"unknown settings of a panel: {', '.join(unknown)}", unknown=unknown)
-        return cls(**given)
+        return cls(**given | {"floors": tuple(given.get("floors", ()))})
+
+    def floor_factor(self, metric: str) -> float:
+        """How many times as large as usual a change of this metric must be to matter.
+
+        >>> PanelConfig(floors=("span.duration=2", "span.duration.p99=4")).floor_factor("span.duration.p95")
+        2.0
+        """
+        factor, length = 1.0, -1
+        for text in self.floors:
+            name, value = _factor(text)
+            if len(name) > length and f"{metric}.".startswith(f"{name}."):
+                factor, length = value, len(name)
+        return factor
 
     @property
     def sha256(self) -> str:
@@ -128,3 +148,15 @@ class PanelConfig:
         for name in PARAMS.names or ():
             found[name] = getattr(self, name)
         return found
+
+
+def _factor(text: object) -> tuple[str, float]:
+    """The name and the number of `metric=factor`. Raises `ConfigError`."""
+    name, equals, value = str(text).rpartition("=")
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = 0.0
+    if not (equals and name and 0.0 < factor < 1e6):  # noqa: PLR2004 - more is never, which silences
+        raise ConfigError(f"floors names {text!r}; write metric=factor with a factor above 0", setting="floors")
+    return name, factor

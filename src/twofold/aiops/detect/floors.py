@@ -33,6 +33,14 @@ class Floor:
     least: float
     share: float
 
+    def times(self, factor: float) -> Floor:
+        """So many times as large.
+
+        >>> Floor(0.005, 0.25).times(2.0)
+        Floor(least=0.01, share=0.5)
+        """
+        return self if factor == 1.0 else Floor(self.least * factor, self.share * factor)
+
 
 _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
     (Signal.LATENCY, "s"): Floor(0.005, 0.25),

@@ -127,7 +127,8 @@ class Panel:
             self.unknown += 1
 
     def _describe(self, row: int, series: Series) -> None:
-        self._table.describe(row, kind=kind_of(series), sides=sides_of(series), floor=floor_of(series))
+        floor = floor_of(series).times(self.config.floor_factor(series.metric))
+        self._table.describe(row, kind=kind_of(series), sides=sides_of(series), floor=floor)
 
     def _series(self, row: int) -> Series:
         sid = int(self._table.sids[row])

@@ -22,12 +22,14 @@ def list_projects(caller: Caller, services: Svc, limit: Limit = 100, after: Afte
     "/projects/{project}/train",
     operation_id="train_project",
     status_code=202,
-    openapi_extra=needs(Permission.TRAIN, "seed"),
+    openapi_extra=needs(Permission.TRAIN, "seed", "parameters"),
 )
 def train_project(project: str, caller: Caller, services: Svc, body: Train | None = None) -> Training:
     """Start a training in the worker; its run shows under `/runs`."""
     seed = body.seed if body else None
-    return Training(workflow_id=services.models.train(project, seed=seed, actor=caller.name, tenant=caller.tenant))
+    parameters = body.parameters if body else {}
+    started = services.models.train(project, seed=seed, actor=caller.name, tenant=caller.tenant, parameters=parameters)
+    return Training(workflow_id=started)
 
 
 @routes.get("/runs", operation_id="list_runs", openapi_extra=needs(Permission.READ))

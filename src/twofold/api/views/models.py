@@ -73,9 +73,10 @@ class NewRelease(View):
 
 
 class Train(View):
-    """Without `seed` the project's own counts."""
+    """Without `seed` the project's own counts. `parameters` go before those that the project declares."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    parameters: dict[Name, str] = Field(default_factory=dict, max_length=50)
 
 
 class Training(View):
