@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -409,6 +410,26 @@ def test_rows_of_any_time_are_kept_and_one_flush_makes_few_files(history: Histor
     history.flush()
     assert history.status()[Table.SAMPLES].files <= 5
     assert read(history, 1, start=-10, end=2**63 - 1) == [(1, -5, 5.0), *rows, (1, 2**62, 6.0)]
+
+
+def test_marks_of_a_series_end_keep_their_bits_through_files_and_compaction_and_sql_leaves_them_out(
+    history: History,
+) -> None:
+    mark = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+    number = Numbered()
+    for second in range(3):
+        history.append(0, number(samples_frame([(1, NOON + second, float(second)), (1, NOON + 10 + second, mark)])))
+        if second:
+            history.flush()
+    for _ in range(2):
+        values = history.samples([1], NOON, NOON + 20, tenant="main")["value"].to_pylist()
+        assert [struct.pack("<d", value) for value in values] == [
+            struct.pack("<d", value) for value in (0.0, 1.0, 2.0, mark, mark, mark)
+        ]
+        assert history.query("SELECT max(value) m FROM samples", tenant="main")["m"].to_pylist() == [2.0]
+        steps = history.samples([1], NOON, NOON + 20, tenant="main", step_ns=20)
+        assert steps["count"].to_pylist() == [3]
+        history.compact()
 
 
 def test_close_writes_what_is_hot(reopen: Open) -> None:

@@ -98,7 +98,7 @@ def check(requests: list[list[tuple[str, str, int, float]]]) -> None:
             dropped=points.dropped,
         ).check()
         assert set(points.rejected) <= {"future", "too_old"}
-        assert set(points.dropped) <= {"relabel_noise", "not_finite", "stale"}
+        assert set(points.dropped) <= {"relabel_noise", "not_finite"}
         history.close()
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from twofold.records.columns import SAMPLES
 from twofold.records.series import SeriesKind
@@ -26,6 +27,7 @@ def rates(samples: pa.Table, kind: SeriesKind) -> pa.Table:
     """
     if kind not in COUNTED:
         return samples
+    samples = samples.filter(pc.is_finite(samples["value"]))  # without marks of the series' end
     time_ns, value = samples["time_ns"].to_numpy(), samples["value"].to_numpy()
     change = np.diff(value) if kind is SeriesKind.COUNTER else value[1:]
     rate = change / (np.diff(time_ns) / 1e9)

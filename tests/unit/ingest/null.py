@@ -126,8 +126,9 @@ class NullCatalog:
             and wanted <= each.labels.items()
         ][:limit]
 
-    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
-        return [(each.sid, each.labels) for each in self.find(tenant=tenant, metric=metric, limit=self.limit)]
+    def labels(self, metric: str, *, tenant: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, str]]]:
+        found = self.find(tenant=tenant, metric=metric, limit=self.limit)
+        return [(each.sid, each.labels) for each in found[after:]]
 
     def metrics(self, *, tenant: str) -> Sequence[str]:
         return list(dict.fromkeys(each.metric for each in self.series.values() if each.tenant == tenant))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
 
 from tests.unit.ingest.messages import snappy, write_request
 from tests.unit.ingest.null import NOW_NS, Bench
+from twofold.aiops.ingest.clean.series import Factors
 from twofold.aiops.ingest.counts import Item
 from twofold.errors import Overloaded, StorageFull
 from twofold.records.frame import FrameKind
@@ -39,11 +41,20 @@ def test_metadata_decides_the_kind_over_the_name(bench: Bench) -> None:
     assert bench.rows(FrameKind.SERIES)[0]["kind"] == "gauge"
 
 
-def test_stale_markers_are_dropped_not_stored(bench: Bench) -> None:
-    body = snappy(write_request((LABELS, [(NOW_MS, STALE), (NOW_MS, float("nan"))])))
+def test_marks_of_a_series_end_are_kept_and_other_nan_are_not(bench: Bench) -> None:
+    body = snappy(write_request((LABELS, [(NOW_MS, 1.0), (NOW_MS + 1, STALE), (NOW_MS + 2, float("nan"))])))
     assert bench.client.post("/api/v1/write", content=body, headers=HEADERS).status_code == 204
-    assert bench.counts.total(Item.POINTS).dropped == {"stale": 1, "not_finite": 1}
-    assert bench.frames(FrameKind.SAMPLES) == []
+    assert bench.counts.total(Item.POINTS).dropped == {"not_finite": 1}
+    ((_, (_, mark)),) = bench.samples().values()
+    assert struct.pack("<d", mark) == struct.pack("<d", STALE)
+
+
+def test_a_mark_survives_the_change_of_units() -> None:
+    factors = Factors()
+    factors.set(7, 0.001)
+    found = factors.apply(np.array([7, 7, 8]), np.array([500.0, STALE, 2.0]))
+    assert found[[0, 2]].tolist() == [0.5, 2.0]
+    assert struct.pack("<d", found[1]) == struct.pack("<d", STALE)
 
 
 def test_a_rejected_sample_is_400_and_the_others_are_stored(bench: Bench) -> None:

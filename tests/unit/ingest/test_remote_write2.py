@@ -38,7 +38,8 @@ HEADERS = {
 }
 LABELS = {"__name__": "http_requests_total", "instance": "c:1", "job": "cart"}
 COUNTER, GAUGE, HISTOGRAM = 1, 2, 3
-STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+MARK = struct.pack("<Q", 0x7FF0000000000002)
+STALE = struct.unpack("<d", MARK)[0]
 
 
 class Writer:
@@ -163,13 +164,15 @@ def test_a_gauge_histogram_may_shrink_so_its_rows_are_gauges(bench: Bench) -> No
     assert {series["kind"] for series in bench.rows(FrameKind.SERIES)} == {"gauge"}
 
 
-def test_stale_markers_are_accepted_and_not_stored(bench: Bench) -> None:
+def test_marks_of_a_series_end_are_kept_also_of_a_histogram(bench: Bench) -> None:
     writer = Writer()
     writer.series(LABELS, (NOW_MS, STALE))
     writer.series({"__name__": "took", "job": "cart"}).histograms.add(timestamp=NOW_MS, sum=STALE)
     answer = post(bench, writer)
     assert (answer.status_code, counted(answer)) == (204, [1, 1, 0])
-    assert bench.counts.total(Item.POINTS).dropped == {"stale": 2}
+    assert not bench.counts.total(Item.POINTS).dropped
+    ended = {name for (name, _), ((_, value),) in bench.samples().items() if struct.pack("<d", value) == MARK}
+    assert ended == {LABELS["__name__"], "took_count", "took_sum"}
 
 
 def test_a_rejected_part_is_400_with_its_reason_and_the_rest_is_stored(bench: Bench) -> None:

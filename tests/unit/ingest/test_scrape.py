@@ -222,7 +222,7 @@ def test_a_target_that_fails_is_down(server: str, body: bytes | None, monkeypatc
     monkeypatch.setattr(Target, "body", body)
     found = {name: points[0][1] for (name, _), points in scraped(server).samples().items()}
     assert found["up"] == 0.0
-    assert set(found) == {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
+    assert set(found) == {"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
     assert found["scrape_samples_scraped"] == 0.0
 
 
@@ -237,3 +237,38 @@ def test_a_wrong_address_stops_the_start() -> None:
     target = ScrapeTarget(job="x", url="http://x/y")
     with pytest.raises(ConfigError, match="twice"):
         IngestConfig(scrape=(target, target))
+
+
+def test_series_that_a_target_no_longer_has_are_marked_as_ended(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them when it is down; but not those with a time of their own, and never what is told of the scrape."""
+    bodies = iter([b"a 1\nb 2\nc 3 %d\n" % (NOW_NS // 10**6), b"a 1\nd 4\n", None, None])
+
+    async def follow() -> Bench:
+        monkeypatch.setattr(Target, "body", next(bodies))
+        target = ScrapeTarget(job="shop", url=server, interval_s=0.2, timeout_s=2)
+        bench = Bench(config=IngestConfig(scrape=(target,), walker=False))
+        await bench.ingest.start()
+        for body in bodies:
+            seen = len(bench.journal.frames)
+            for _ in range(1000):
+                await asyncio.sleep(0.01)
+                if len(bench.journal.frames) > seen:
+                    break
+            monkeypatch.setattr(Target, "body", body)
+        await bench.ingest.stop()
+        return bench
+
+    bench = asyncio.run(asyncio.wait_for(follow(), 20))
+    found = {
+        name: ["end" if math.isnan(value) else value for _, value in points]
+        for (name, _), points in bench.samples().items()
+    }
+    assert {name: found[name] for name in "abcd"} == {
+        "a": [1.0, 1.0, "end"],
+        "b": [2.0, "end"],
+        "c": [3.0],
+        "d": [4.0, "end"],
+    }
+    assert found["up"][:3] == [1.0, 1.0, 0.0]
+    assert found["scrape_series_added"][:3] == [3.0, 1.0, 0.0]
+    assert not bench.counts.imbalance()

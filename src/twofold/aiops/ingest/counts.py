@@ -4,7 +4,7 @@
 
 Items are what the protocol speaks of: data points, log records, spans, events, predictions.
 *Rejected* items are told to the sender; *dropped* ones are legal and carry nothing to store (a
-stale marker, a NaN). `rows` counts what went into the journal: one histogram point is several
+NaN, an infinity). `rows` counts what went into the journal: one histogram point is several
 rows. Rows of the history plus its own duplicates equal these rows.
 """
 

@@ -34,17 +34,17 @@ _REASONS: Final = (
     "no_time",
     "future",
     "not_finite",
-    "stale",
     "metric_cardinality",
     "too_old",
 )
-_CARDINALITY, _LABELS_SIZE, _NO_TIME, _FUTURE, _NOT_FINITE, _STALE, _CROWDED, _TOO_OLD = range(1, 9)
+_CARDINALITY, _LABELS_SIZE, _NO_TIME, _FUTURE, _NOT_FINITE, _CROWDED, _TOO_OLD = range(1, 8)
 _NO_SID: Final = np.array([0, _CARDINALITY, _LABELS_SIZE, _CROWDED], np.int16)  # by -sid
 CARDINALITY: Final = frozenset({"cardinality", "metric_cardinality"})
-_LOST: Final = frozenset({"not_finite", "stale"})  # dropped; a rule's number past the reasons is, too
+_LOST: Final = frozenset({"not_finite"})  # dropped; a rule's number past the reasons is, too
 
 _LAST: Final = (1 << 63) - 1
-STALE_BITS: Final = np.uint64(0x7FF0000000000002)  # Prometheus's stale marker, one particular NaN
+STALE_BITS: Final = np.uint64(0x7FF0000000000002)  # the one NaN by which Prometheus marks the end of a series
+STALE: Final = float(STALE_BITS.view(np.float64))  # arithmetic makes another NaN of it
 
 
 @dataclass(slots=True)
@@ -73,8 +73,8 @@ class Rows:
 
         Rejected: no series (`cardinality`, `metric_cardinality`, `labels_size`), no time, more than `future_s` past
         the receiver's clock, more than `past_s` before it (0 takes any age).
-        Dropped: NaN and infinities, which no store or detector can use; what a rule of `drops` drops, row by row,
-        a point when nothing of it is left.
+        Dropped: infinities and NaN, which no detector can use, but for marks of a series' end, which are stored;
+        what a rule of `drops` drops, row by row, a point when nothing of it is left.
         """
         outcome = Outcome(Item.POINTS, rejected=self.rejected.copy(), dropped=self.dropped.copy())
         outcome.received = self.points + outcome.rejected.total() + outcome.dropped.total()
@@ -96,11 +96,12 @@ class Rows:
             self.time_ns.max() > latest_ns,
         )
         odd = ~np.isfinite(self.value)
+        if odd.any():
+            odd &= ~is_mark(self.value)
         if not (refused or early or late or odd.any()):
             return None
         fault = np.zeros(len(self.sid), np.int16)
         fault[odd] = _NOT_FINITE
-        fault[self.value.view(np.uint64) == STALE_BITS] = _STALE
         fault[self.time_ns > latest_ns] = _FUTURE
         fault[self.time_ns < oldest_ns] = _TOO_OLD
         fault[self.time_ns <= 0] = _NO_TIME
@@ -128,6 +129,11 @@ class Rows:
                 (outcome.dropped if by_rule or reason in _LOST else outcome.rejected)[reason] += int(count)
         good = stays & (of_point[self.point] == 0)
         return Rows(self.sid[good], self.time_ns[good], self.value[good], self.point[good], int((of_point == 0).sum()))
+
+
+def is_mark(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which values mark the end of a series."""
+    return np.asarray(values.view(np.uint64) == STALE_BITS)
 
 
 class RowList:

@@ -48,7 +48,7 @@ class View:
     At least one of the three is given.
 
     Attributes:
-        unique: For each (sid, time_ns) only the last row is shown.
+        unique: For each (sid, time_ns) only the last row is shown, and none that marks the end of a series.
     """
 
     layout: Layout
@@ -76,7 +76,8 @@ class View:
         if rest:
             both = f"({' UNION ALL '.join(rest)})"
             parts.append(f"SELECT {shown} FROM {both} {_LAST if self.unique else ''}")  # noqa: S608  # see above
-        return " UNION ALL ".join(parts)
+        union = " UNION ALL ".join(parts)
+        return f"SELECT * FROM ({union}) WHERE NOT isnan(value)" if self.unique else union  # noqa: S608  # see above
 
 
 def run(

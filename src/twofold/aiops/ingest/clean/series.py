@@ -94,5 +94,9 @@ class Factors:
     def apply(self, sids: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """The values in base units; a copy where any is converted."""
         at = self._index.find(sids)
-        known = at >= 0
-        return np.where(known, values * self._factors[np.where(known, at, 0)], values) if known.any() else values
+        known = np.flatnonzero((at >= 0) & np.isfinite(values))  # a mark of the end stays the NaN that it is
+        if not len(known):
+            return values
+        found = values.copy()
+        found[known] *= self._factors[at[known]]
+        return found

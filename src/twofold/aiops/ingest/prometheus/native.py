@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 from twofold.aiops.ingest.buckets import boundary, number_text
-from twofold.aiops.ingest.rows import STALE_BITS
+from twofold.aiops.ingest.rows import STALE, STALE_BITS
 from twofold.errors import DecodeError
 from twofold.records.series import SeriesKind
 
@@ -50,7 +50,7 @@ def parts_of(histogram: Any, metric: str, labels: Mapping[str, str], type_name: 
         Part(f"{metric}_sum", labels, unit, kind, histogram.sum),
     ]
     if struct.pack("<d", histogram.sum) == _STALE:
-        return found  # it has no buckets, and the sum tells what it is
+        return [part._replace(value=STALE) for part in found]  # it has no buckets, and the sum tells what it is
     return found + [
         Part(f"{metric}_bucket", {**labels, "le": number_text(bound)}, "1", kind, float(upto))
         for bound, upto in _cumulated(histogram)

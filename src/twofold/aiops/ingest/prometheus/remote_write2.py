@@ -1,7 +1,7 @@
 """Prometheus remote write 2.0: strings stand once in a table of symbols, and series refer to it.
 
 Samples and histograms make rows as in version 1.0, by the type that each series carries. The answer
-says how many of each were written: accepted, be it that a stale marker holds nothing to keep. When
+says how many of each were written: accepted, be it that a NaN holds nothing to keep. When
 some are rejected the others are stored, and the answer is 400 with the reasons.
 
 Source: Prometheus remote write 2.0 specification.

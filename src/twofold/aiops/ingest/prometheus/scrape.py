@@ -16,6 +16,7 @@ from twofold.aiops.ingest.intake import Intake
 from twofold.aiops.ingest.prometheus import exposition
 from twofold.aiops.ingest.prometheus.message import TYPES, WriteRequest
 from twofold.aiops.ingest.prometheus.remote_write import MILLISECOND_NS, NAME, RemoteWrite, exemplars_of, rows_of
+from twofold.aiops.ingest.rows import STALE
 from twofold.errors import TwofoldError
 from twofold.flow.outgoing import Outgoing, OutgoingConfig, origin
 from twofold.records.entity import DEFAULT_TENANT
@@ -28,6 +29,7 @@ ACCEPT: Final = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 MAX_SCRAPE_BYTES: Final = 32 << 20
+_Key = tuple[str | tuple[str, str], ...]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Scraper:
         self._targets = targets
         self._capture = capture
         self._now_ns = now_ns
+        self._last: dict[tuple[str, str], dict[_Key, exposition.Sample]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._pool: ThreadPoolExecutor | None = None
 
@@ -96,7 +99,9 @@ class Scraper:
     def scrape(self, target: ScrapeTarget, client: Outgoing) -> int:
         """Scrape once and store what came, with what is known of the scrape; returns 200, or 502 when it was down.
 
-        As Prometheus does, every scrape writes `up`, `scrape_duration_seconds` and `scrape_samples_scraped`.
+        As Prometheus does, every scrape writes `up`, `scrape_duration_seconds`, `scrape_samples_scraped` and
+        `scrape_series_added`; and series that the scrape before had and this one lacks are marked as ended, all of
+        them when the target is down. Samples with a time of their own are not marked.
 
         Raises:
             Transient: The samples could not be stored.
@@ -112,11 +117,26 @@ class Scraper:
             log.info("scrape of %s failed: %s", target.url, error)
             up = 0.0
         seconds = time.perf_counter() - started
-        own = {"up": up, "scrape_duration_seconds": seconds, "scrape_samples_scraped": float(len(found.samples))}
+        series: dict[_Key, exposition.Sample] = {
+            (sample.name, *sorted(sample.labels.items())): sample for sample in found.samples
+        }
+        before = self._last.get((target.job, target.url), {})
+        own = {
+            "up": up,
+            "scrape_duration_seconds": seconds,
+            "scrape_samples_scraped": float(len(found.samples)),
+            "scrape_series_added": float(len(series.keys() - before.keys())),
+        }
+        found.samples += [
+            exposition.Sample(before[key].name, before[key].labels, STALE, None)
+            for key in before.keys() - series.keys()
+            if before[key].time_ns is None
+        ]
         found.samples += [exposition.Sample(name, {}, value, None) for name, value in own.items()]
         request = write_request(found, target, now_ns)
         where = self._intake.origin(DEFAULT_TENANT, Lane.LIVE)
         exemplars = exemplars_of(request, where.tenant, self._intake.latest_ns(where))
+        self._last[target.job, target.url] = series
         self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where, exemplars)
         if self._capture is not None:
             self._capture.record(RemoteWrite.path, RemoteWrite.media[0], request.SerializeToString(), now_ns)
