@@ -22,6 +22,7 @@ from twofold.aiops.ingest.turns import Turns
 from twofold.errors import InputError, TooLarge
 from twofold.records.series import Series, SeriesKind
 from twofold.store.catalog import Catalog
+from twofold.store.catalog.intmap import IntMap
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -55,7 +56,7 @@ class SeriesIndex:
         self._factors: dict[str, Factors] = {}
         self._entities: dict[str, dict[int, str]] = {}  # of the few series that were asked for
         self._notes: dict[str, dict[str, str]] = {}
-        self._known: dict[str, dict[int, int]] = {}  # by hash: 64 bits that are seeded anew in every process
+        self._known: dict[str, IntMap] = {}  # by hash: 64 bits that are seeded anew in every process
         self._pending: dict[str, dict[int, Series]] = {}
         self._lock = threading.Lock()
 
@@ -70,12 +71,12 @@ class SeriesIndex:
         kind: SeriesKind = SeriesKind.GAUGE,
     ) -> int:
         """The sid, or why there is none: `REFUSED`, `CROWDED`, `OVERSIZE`, or `DROPPED` and above."""
-        known = self._known.setdefault(tenant, {})
+        known = self._known.setdefault(tenant, IntMap())
         key = (metric, tuple(labels.items()))
         sid = known.get(hash(key))
         return self._register(known, key, entity, tenant, unit, kind) if sid is None else sid
 
-    def _register(self, known: dict[int, int], key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
+    def _register(self, known: IntMap, key: Key, entity: str, tenant: str, unit: str, kind: SeriesKind) -> int:
         self.turns.step()
         found = self._cleaner.clean(key[0], dict(sorted(key[1])), entity, unit)
         with self._lock:  # pending must hold a new sid before any other thread can see it as known

@@ -1,4 +1,4 @@
-"""The catalog in memory with a file behind it; definitions are kept packed, about 250 bytes a series.
+"""The catalog in memory with a file behind it; definitions are kept packed, 90 bytes a series beside its labels.
 
 A definition lives as the bytes of two JSON texts: its identity (metric, labels) and the rest.
 Registration compares bytes; a `Series` is built when somebody asks for it.
@@ -11,6 +11,7 @@ import itertools
 import threading
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ from twofold.errors import Corrupt, InputError, NotFound, TooLarge
 from twofold.records.series import Origin, Series, SeriesKind
 from twofold.store.catalog.crowd import Crowd, crowd_of
 from twofold.store.catalog.lines import Line, Lines
+from twofold.store.catalog.packed import Packed
 
 HASH_BITS: Final = 43
 METRIC_BITS: Final = 20
 MAX_IDENTITY_BYTES: Final = 16 << 10
-_BREAK: Final = b"\n"  # JSON text never holds one
+_SAVED_AT_ONCE: Final = 50_000
+_METRICS: Final = 10_000  # whose hash is remembered
 _NONE: Final = array("q")
 
 
@@ -44,7 +47,7 @@ class FileCatalog:
         self._limit_per_metric = limit_per_metric
         self._lock = threading.RLock()
         self._tenants: dict[str, _Tenant] = {}
-        self._unsaved: list[Line] = []
+        self._unsaved: dict[str, array[int]] = {}
         self._lines = Lines(root / "series.jsonl")
         self.refresh()
 
@@ -114,23 +117,23 @@ class FileCatalog:
         with self._lock:
             for each in series:
                 identity = _identity(each.metric, each.labels)
-                held = self._tenant(each.tenant).packed.get(each.sid)
+                held = self._tenant(each.tenant).packed.identity(each.sid)
                 if held is None:
                     rest = _text([each.entity, each.unit, each.kind.value, each.origin.value])
                     self._add(each.tenant, each.sid, identity, rest)
-                elif not held.startswith(identity + _BREAK):
+                elif held != identity:
                     raise Corrupt(
-                        f"sid {each.sid:016x} is given to {each.metric} and to {held.partition(_BREAK)[0].decode()}",
+                        f"sid {each.sid:016x} is given to {each.metric} and to {held.decode()}",
                         sid=each.sid,
                     )
 
     def get(self, sid: int, *, tenant: str) -> Series:
         """See `Catalog.get`."""
         known = self._tenants.get(tenant)
-        packed = known.packed.get(sid) if known else None
-        if packed is None:
+        found = known.packed.get(sid) if known else None
+        if found is None:
             raise NotFound(f"no series {sid:016x}", sid=sid)
-        return _unpack(sid, packed, tenant)
+        return _unpack(sid, *found, tenant)
 
     def find(
         self,
@@ -148,7 +151,7 @@ class FileCatalog:
         with self._lock:
             sids: Iterable[int] = known.candidates(entity, metric)
         wanted = (labels or {}).items()
-        series = (_unpack(sid, known.packed[sid], tenant) for sid in sids)
+        series = (_unpack(sid, *known.packed[sid], tenant) for sid in sids)
         matching = (
             each
             for each in series
@@ -170,8 +173,8 @@ class FileCatalog:
         if known is None or known.size(metric) <= after:
             return []
         with self._lock:
-            found = [(sid, known.packed[sid]) for sid in known.sids(metric, after)]
-        return [(sid, orjson.loads(packed.partition(_BREAK)[0])[1]) for sid, packed in found]
+            found = [(sid, known.packed[sid][0]) for sid in known.sids(metric, after)]
+        return [(sid, orjson.loads(identity)[1]) for sid, identity in found]
 
     def count(self, *, tenant: str) -> int:
         """See `Catalog.count`."""
@@ -185,8 +188,12 @@ class FileCatalog:
     def save(self) -> None:
         """See `Catalog.save`. Raises `StorageFull`; what could not be written is tried again next time."""
         with self._lock:
-            self._lines.append(self._unsaved)
-            self._unsaved = []
+            for tenant, sids in self._unsaved.items():
+                packed = self._tenants[tenant].packed
+                while sids:
+                    some = sids[:_SAVED_AT_ONCE]
+                    self._lines.append([Line(tenant, sid, *packed[sid]) for sid in some])
+                    del sids[: len(some)]
 
     def _tenant(self, name: str) -> _Tenant:
         known = self._tenants.get(name)
@@ -196,18 +203,19 @@ class FileCatalog:
 
     def _add(self, tenant: str, sid: int, identity: bytes, rest: bytes) -> None:
         self._tenant(tenant).add(sid, identity, rest)
-        self._unsaved.append(Line(tenant, sid, identity, rest))
+        self._unsaved.setdefault(tenant, array("q")).append(sid)
 
 
 class _Tenant:
     """One tenant's definitions and where to look for them."""
 
-    __slots__ = ("_crowds", "_entities", "_metrics", "_moved", "name", "packed")
+    __slots__ = ("_crowds", "_entities", "_entity_of", "_metrics", "_moved", "name", "packed")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._crowds: dict[str, tuple[int, Crowd]] = {}
-        self.packed: dict[int, bytes] = {}
+        self.packed = Packed()
+        self._entity_of: dict[bytes, str] = {}
         self._entities: dict[str, array[int]] = {}
         self._metrics: dict[str, array[int]] = {}
         self._moved: dict[bytes, int] = {}  # identities whose own hash was taken by another
@@ -219,15 +227,17 @@ class _Tenant:
         attempt = 0
         while True:
             sid = series_id(metric, self.name, identity, attempt)
-            held = self.packed.get(sid)
-            if held is None or held.startswith(identity + _BREAK):
+            held = self.packed.identity(sid)
+            if held is None or held == identity:
                 return sid
             attempt += 1
 
     def add(self, sid: int, identity: bytes, rest: bytes) -> None:
         """Take a definition under its sid."""
-        metric, entity = orjson.loads(identity)[0], orjson.loads(rest)[0]
-        self.packed[sid] = identity + _BREAK + rest
+        metric, entity = orjson.loads(identity)[0], self._entity_of.get(rest)
+        if entity is None:
+            entity = self._entity_of[rest] = orjson.loads(rest)[0]
+        self.packed.add(sid, identity, rest)
         self._metrics.setdefault(metric, array("q")).append(sid)
         self._entities.setdefault(entity, array("q")).append(sid)
         if sid != series_id(metric, self.name, identity):
@@ -246,7 +256,7 @@ class _Tenant:
         refusals, found = self._crowds.get(metric, (0, None))
         if found is None or refusals & (refusals + 1) == 0:
             name = metric or max(self._metrics, key=self.size, default="")
-            newest = (self.packed[sid].partition(_BREAK)[0] for sid in reversed(self._metrics.get(name, _NONE)))
+            newest = (self.packed[sid][0] for sid in reversed(self._metrics.get(name, _NONE)))
             found = crowd_of(name, self.size(name), newest)
         self._crowds[metric] = (refusals + 1, found)
         return found
@@ -270,8 +280,12 @@ def series_id(metric: str, tenant: str, identity: bytes, attempt: int = 0) -> in
 
     `attempt` counts up while another series holds the id.
     """
-    high = _hash(metric.encode(), METRIC_BITS)
-    return high << HASH_BITS | _hash(b"%d\n%b\n%b" % (attempt, tenant.encode(), identity), HASH_BITS)
+    return _high(metric) << HASH_BITS | _hash(b"%d\n%b\n%b" % (attempt, tenant.encode(), identity), HASH_BITS)
+
+
+@lru_cache(_METRICS)
+def _high(metric: str) -> int:
+    return _hash(metric.encode(), METRIC_BITS)
 
 
 def _hash(data: bytes, bits: int) -> int:
@@ -290,8 +304,7 @@ def _text(value: object) -> bytes:
     return bytes(memoryview(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)))
 
 
-def _unpack(sid: int, packed: bytes, tenant: str) -> Series:
-    identity, _, rest = packed.partition(_BREAK)
+def _unpack(sid: int, identity: bytes, rest: bytes, tenant: str) -> Series:
     metric, labels = orjson.loads(identity)
     entity, unit, kind, origin = orjson.loads(rest)
     return Series(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,27 +40,25 @@ class Lines:
         self._size = 0  # of all whole lines read or written
         self.damaged = 0
 
-    def read(self) -> list[Line]:
+    def read(self) -> Iterator[Line]:
         """Lines that were not read before. Raises `Unavailable`."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._size)
-                data = file.read()
+                for raw in file:
+                    if not raw.endswith(b"\n"):
+                        return
+                    self._size += len(raw)
+                    line = _parse(raw[:-1])
+                    if line is None:
+                        self.damaged += 1
+                        log.error("a line of %s fails its check and is left out: %r", self._path, raw[:200])
+                    else:
+                        yield line
         except FileNotFoundError:
-            return []
+            return
         except OSError as error:
             raise translate(error, f"read {self._path}") from error
-        whole, newline, _ = data.rpartition(b"\n")
-        self._size += len(whole) + len(newline)
-        found = []
-        for raw in whole.split(b"\n") if newline else []:
-            line = _parse(raw)
-            if line is None:
-                self.damaged += 1
-                log.error("a line of %s fails its check and is left out: %r", self._path, raw[:200])
-            else:
-                found.append(line)
-        return found
 
     def append(self, lines: Sequence[Line]) -> None:
         """Write lines durably. Raises `StorageFull` or `Unavailable`; then none of them counts as written."""
