@@ -18,6 +18,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from twofold.aiops.detect.bands import Bands
+from twofold.aiops.detect.explain import Explainer
 from twofold.aiops.detect.mining.board import Board
 from twofold.aiops.detect.mining.embed import OnnxEncoder
 from twofold.aiops.ingest.capture import Capture
@@ -143,6 +144,7 @@ class Server:
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
             templates=self.board,
+            explain=Explainer(self.stores.history, self.released.panel_of),
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
             promql=self.config.promql,

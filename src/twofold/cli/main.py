@@ -15,6 +15,7 @@ from twofold.cli import (
     delivery,
     demo,
     detectors,
+    findings,
     forecasts,
     import_,
     incidents,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(detectors.app, name="detectors")
+app.add_typer(findings.app, name="findings")
 app.add_typer(logs.app, name="logs")
 app.add_typer(runbooks.app, name="runbook")
 app.add_typer(demo.app, name="demo")

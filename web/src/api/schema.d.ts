@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List Alerts
-         * @description Newest first; several `state` mean any of them.
+         * @description Newest first; several `state` mean any of them. Predicted ones are listed apart, with `kind=predicted`.
          */
         get: operations["list_alerts"];
         put?: never;
@@ -128,6 +128,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/delivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Delivery
+         * @description Durations and failures of pipelines; lead time, frequency, failures and recovery of deployments.
+         */
+        get: operations["get_delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/demo": {
         parameters: {
             query?: never;
@@ -167,6 +187,46 @@ export interface paths {
          * @description Switch it off.
          */
         delete: operations["mend_fault"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors/{model}/shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Rehearsal
+         * @description A shadow beside the live version: who would have paged for what. Without `version` the newest shadow.
+         */
+        get: operations["get_rehearsal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detectors/{model}/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Trust
+         * @description What people's verdicts say of the live version, and what would take it back.
+         */
+        get: operations["get_trust"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -348,6 +408,26 @@ export interface paths {
          * @description By onset, newest first.
          */
         get: operations["list_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/{finding}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Finding
+         * @description What contributed, what was like it and came of that, who claims it, and what would silence it.
+         */
+        get: operations["explain_finding"];
         put?: never;
         post?: never;
         delete?: never;
@@ -552,6 +632,66 @@ export interface paths {
          * @description The last hour by default, newest first.
          */
         get: operations["list_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Templates
+         * @description What the log lines say, one item a statement that writes them. With `q` the nearest first, else by `order`.
+         */
+        get: operations["list_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/templates/{template}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Template
+         * @description One template.
+         */
+        get: operations["get_template"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/templates/{template}/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Template Lines
+         * @description Its lines, newest first, of the hour before `end`; by default of the hour before it was last seen.
+         */
+        get: operations["list_template_lines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -810,6 +950,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/shadow/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shadow Findings
+         * @description What shadows found, newest first. None of it is an alert.
+         */
+        get: operations["list_shadow_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shadow/pages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Shadow Pages
+         * @description What shadows would have paged for, newest first.
+         */
+        get: operations["list_shadow_pages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/slos": {
         parameters: {
             query?: never;
@@ -934,6 +1114,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Traces
+         * @description Requests that services answered, the slowest first; of the last quarter of an hour by default.
+         */
+        get: operations["list_traces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}": {
         parameters: {
             query?: never;
@@ -943,7 +1143,7 @@ export interface paths {
         };
         /**
          * Get Trace
-         * @description Its spans by start. `start` and `end` narrow the search, which is much quicker on a long history.
+         * @description Its spans by start, at most 10,000, and where its time went. `start` and `end` narrow the search.
          */
         get: operations["get_trace"];
         put?: never;
@@ -1099,6 +1299,7 @@ export interface components {
             fingerprint: string;
             id: string;
             incident: string;
+            kind: components["schemas"]["AlertKind"];
             /** Format: date-time */
             last_seen: string;
             score: number;
@@ -1111,6 +1312,12 @@ export interface components {
             tenant: string;
             title: string;
         };
+        /**
+         * AlertKind
+         * @description OBSERVED: something is wrong. PREDICTED: something will run out; it pages nobody and joins no incident.
+         * @enum {string}
+         */
+        AlertKind: "observed" | "predicted";
         /**
          * AlertState
          * @description Life of an alert.
@@ -1223,12 +1430,40 @@ export interface components {
             table: string;
         };
         /**
+         * ClassFigures
+         * @description The part of a backtest that is about one kind of entity.
+         */
+        ClassFigures: {
+            first: number;
+            found: number;
+            kind: string;
+            labels: number;
+            median_delay_s: number | null;
+            noise: number;
+            pages: number;
+        };
+        /**
          * Column
          * @description Name and type of one column of an answer.
          */
         Column: {
             name: string;
             type: string;
+        };
+        /**
+         * Contribution
+         * @description A series of the same entity that left its band in the same time. `share`: of all their scores.
+         */
+        Contribution: {
+            direction: components["schemas"]["Direction"];
+            effect: number;
+            finding: string;
+            labels_text: string;
+            metric: string;
+            reason: string;
+            score: number;
+            series: string;
+            share: number;
         };
         /**
          * Counts
@@ -1288,6 +1523,25 @@ export interface components {
             step: string;
         };
         /**
+         * Delivered
+         * @description A pipeline, or the deployments of an entity to an environment.
+         */
+        Delivered: {
+            entity: string;
+            environment: string;
+            figures: components["schemas"]["Figure"][];
+            pipeline: string;
+            repository: string;
+        };
+        /**
+         * Delivery
+         * @description What the last 30 days say.
+         */
+        Delivery: {
+            deployments: components["schemas"]["Delivered"][];
+            pipelines: components["schemas"]["Delivered"][];
+        };
+        /**
          * Demo
          * @description The demo beside this Twofold.
          */
@@ -1295,6 +1549,18 @@ export interface components {
             available: boolean;
             faults: components["schemas"]["FaultView"][];
             shop: components["schemas"]["Shop"];
+        };
+        /**
+         * DetectorView
+         * @description The version that claimed it, and who let it go live when; null and empty where it never was.
+         */
+        DetectorView: {
+            approver: string;
+            id: string;
+            live: boolean;
+            model: string;
+            released: string | null;
+            version: string;
         };
         /**
          * Diagnosis
@@ -1445,6 +1711,23 @@ export interface components {
          */
         ExecutionState: "proposed" | "approved" | "running" | "verifying" | "succeeded" | "failed" | "rejected" | "expired" | "unknown";
         /**
+         * Explanation
+         * @description Everything that a reader needs to believe a finding, or not.
+         */
+        Explanation: {
+            alert: components["schemas"]["Alert"] | null;
+            contributions: components["schemas"]["Contribution"][];
+            detector: components["schemas"]["DetectorView"];
+            finding: components["schemas"]["Finding"];
+            incident: string;
+            incident_title: string;
+            outcomes: components["schemas"]["Outcomes"];
+            past: components["schemas"]["PastFinding"][];
+            reasons: string[];
+            replayed: boolean;
+            silencers: components["schemas"]["Silencer"][];
+        };
+        /**
          * FaultView
          * @description One thing that the demo can break.
          */
@@ -1476,11 +1759,26 @@ export interface components {
             name: string;
         };
         /**
+         * Figure
+         * @description The newest value of one series, and the middle of the last 30 days.
+         */
+        Figure: {
+            median: number;
+            metric: string;
+            points: number;
+            series: string;
+            /** Format: date-time */
+            time: string;
+            unit: string;
+            value: number;
+        };
+        /**
          * Figures
          * @description A backtest in numbers.
          */
         Figures: {
             alerts: number;
+            classes: components["schemas"]["ClassFigures"][];
             cpu_s: number;
             cpu_s_per_day: number;
             findings: number;
@@ -1520,6 +1818,7 @@ export interface components {
             series: string;
             state: components["schemas"]["FindingState"];
             tenant: string;
+            trace_id: string;
             unit: string;
             value: number | null;
         };
@@ -1663,6 +1962,12 @@ export interface components {
             changed: string | null;
             engaged: boolean;
         };
+        /**
+         * Kinship
+         * @description In what a past finding is like this one.
+         * @enum {string}
+         */
+        Kinship: "series" | "entity" | "metric";
         /**
          * Label
          * @description Something known of a period.
@@ -1940,10 +2245,20 @@ export interface components {
         };
         /**
          * Origin
-         * @description Where a series comes from: received as it is, or derived by one of our own stages.
+         * @description Where a series comes from: received as it is, or derived by one of our own stages (event: from pipelines).
          * @enum {string}
          */
-        Origin: "metric" | "span" | "log" | "model" | "self";
+        Origin: "metric" | "span" | "log" | "model" | "event" | "self";
+        /**
+         * Outcomes
+         * @description Past findings by what people said of them.
+         */
+        Outcomes: {
+            noise: number;
+            right: number;
+            unjudged: number;
+            wrong: number;
+        };
         /**
          * Page
          * @description One incident that would have paged.
@@ -1952,6 +2267,7 @@ export interface components {
             alerts: number;
             /** Format: date-time */
             detected: string;
+            entities: string[];
             incident: string;
             label: string;
             noise: boolean;
@@ -2032,6 +2348,16 @@ export interface components {
             items: components["schemas"]["SeriesView"][];
             next: string;
         };
+        /** Page[ShadowFinding] */
+        Page_ShadowFinding_: {
+            items: components["schemas"]["ShadowFinding"][];
+            next: string;
+        };
+        /** Page[ShadowPage] */
+        Page_ShadowPage_: {
+            items: components["schemas"]["ShadowPage"][];
+            next: string;
+        };
         /** Page[SloStatus] */
         Page_SloStatus_: {
             items: components["schemas"]["SloStatus"][];
@@ -2040,6 +2366,11 @@ export interface components {
         /** Page[TokenView] */
         Page_TokenView_: {
             items: components["schemas"]["TokenView"][];
+            next: string;
+        };
+        /** Page[TraceLine] */
+        Page_TraceLine_: {
+            items: components["schemas"]["TraceLine"][];
             next: string;
         };
         /** Page[UserView] */
@@ -2051,6 +2382,26 @@ export interface components {
         Page_Verdict_: {
             items: components["schemas"]["Verdict"][];
             next: string;
+        };
+        /**
+         * PastFinding
+         * @description An earlier finding like this one, and what it turned out to be.
+         *
+         *     `outcome` tells that in words; `verdict` is the newest one on its alert or incident, null where nobody said.
+         */
+        PastFinding: {
+            entity: string;
+            finding: string;
+            incident: string;
+            incident_title: string;
+            kinship: components["schemas"]["Kinship"];
+            lasted_s: number;
+            /** Format: date-time */
+            onset: string;
+            outcome: string;
+            reason: string;
+            score: number;
+            verdict: components["schemas"]["VerdictValue"] | null;
         };
         /**
          * Points
@@ -2069,6 +2420,19 @@ export interface components {
             start: string;
             step_s: number;
             time_ms: number[];
+        };
+        /**
+         * Precision
+         * @description Pages of one version that people judged.
+         */
+        Precision: {
+            detector: string;
+            false: number;
+            high: number;
+            incidents: string[];
+            low: number;
+            middle: number;
+            right: number;
         };
         /**
          * Problem
@@ -2114,6 +2478,26 @@ export interface components {
         Reason: {
             /** @default  */
             reason: string;
+        };
+        /**
+         * Rehearsal
+         * @description A shadow beside the live version over the time that it has run: who would have paged for what.
+         */
+        Rehearsal: {
+            both: number;
+            champion: string;
+            champion_findings: number;
+            champion_pages: number;
+            detector: string;
+            excess: number;
+            findings: number;
+            only_champion: string[];
+            only_shadow: components["schemas"]["ShadowPage"][];
+            pages: number;
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
         };
         /**
          * Relation
@@ -2212,6 +2596,12 @@ export interface components {
             verify: components["schemas"]["Verification"];
         };
         /**
+         * SearchBy
+         * @description How templates are looked for.
+         * @enum {string}
+         */
+        SearchBy: "meaning" | "text";
+        /**
          * SeriesKind
          * @description How the values behave. A counter only grows until it resets; a rate is already per second.
          * @enum {string}
@@ -2256,12 +2646,68 @@ export interface components {
          */
         Severity: "info" | "warning" | "critical";
         /**
+         * ShadowFinding
+         * @description A finding of a shadow.
+         */
+        ShadowFinding: {
+            detector: string;
+            entity: string;
+            finding: components["schemas"]["Finding"];
+            id: string;
+            metric: string;
+            /** Format: date-time */
+            onset: string;
+            series: string;
+            state: components["schemas"]["FindingState"];
+            tenant: string;
+        };
+        /**
+         * ShadowPage
+         * @description An incident that would have opened if the shadow had been live.
+         */
+        ShadowPage: {
+            alerts: number;
+            /** Format: date-time */
+            detected: string;
+            detector: string;
+            end: string | null;
+            entities: string[];
+            id: string;
+            /** Format: date-time */
+            last_seen: string;
+            merged_into: string;
+            severity: components["schemas"]["Severity"];
+            /** Format: date-time */
+            start: string;
+            state: components["schemas"]["IncidentState"];
+            tenant: string;
+            title: string;
+        };
+        /**
          * Shop
          * @description The demo's services.
          */
         Shop: {
             services: string[];
         };
+        /**
+         * Silencer
+         * @description One thing that would silence, or would have silenced, the finding.
+         */
+        Silencer: {
+            kind: components["schemas"]["SilencerKind"];
+            needed: number | null;
+            now: number | null;
+            setting: string;
+            text: string;
+            tried: boolean;
+        };
+        /**
+         * SilencerKind
+         * @description What would have to be otherwise.
+         * @enum {string}
+         */
+        SilencerKind: "value" | "duration" | "budget" | "floor" | "end" | "level" | "data" | "burn";
         /**
          * SloState
          * @description BURNING: an alert's pair of windows is past its rate. EXHAUSTED: nothing of the budget is left.
@@ -2293,11 +2739,15 @@ export interface components {
         /**
          * SpanView
          * @description One span of a trace.
+         *
+         *     `self_ms`: its duration less the time it waited for children. `shift_ms`: moves its start to fit the caller's
+         *     clock. `critical`: the stretches, by moved clocks, in which the whole trace waited for this span itself.
          */
         SpanView: {
             attributes: {
                 [key: string]: unknown;
             };
+            critical: components["schemas"]["Stretch"][];
             duration_ms: number;
             entity: string;
             error: boolean;
@@ -2306,6 +2756,8 @@ export interface components {
             name: string;
             parent_id: string;
             peer: string;
+            self_ms: number;
+            shift_ms: number;
             span_id: string;
             /** Format: date-time */
             start: string;
@@ -2342,6 +2794,14 @@ export interface components {
          */
         StepState: "pending" | "running" | "succeeded" | "failed" | "skipped" | "unknown";
         /**
+         * Stretch
+         * @description A piece of time, from the start of the trace.
+         */
+        Stretch: {
+            duration_ms: number;
+            offset_ms: number;
+        };
+        /**
          * Suspect
          * @description One possible cause. `score` is a share: scores of a diagnosis sum to at most 1.
          */
@@ -2362,6 +2822,64 @@ export interface components {
             lag_s: number;
             points_per_s: number;
             series: number;
+        };
+        /**
+         * TemplateOrder
+         * @description What comes first where nothing is asked.
+         * @enum {string}
+         */
+        TemplateOrder: "lines" | "errors" | "newest" | "latest";
+        /**
+         * TemplateUseView
+         * @description One entity's use of a template; `series` is the sid of its rate, empty while it has none.
+         */
+        TemplateUseView: {
+            entity: string;
+            errors: number;
+            /** Format: date-time */
+            first_seen: string;
+            /** Format: date-time */
+            last_seen: string;
+            lines: number;
+            series: string;
+            severity: number;
+        };
+        /**
+         * TemplateView
+         * @description Lines that one statement of a program wrote. `text` and `example` are data: never HTML.
+         */
+        TemplateView: {
+            errors: number;
+            example: string;
+            /** Format: date-time */
+            first_seen: string;
+            id: string;
+            /** Format: date-time */
+            last_seen: string;
+            lines: number;
+            nearness: number | null;
+            severity: number;
+            text: string;
+            trend: components["schemas"]["Trend"] | null;
+            uses: components["schemas"]["TemplateUseView"][];
+        };
+        /**
+         * Templates
+         * @description Templates, and how many there are of which these are the first.
+         */
+        Templates: {
+            by_model: boolean;
+            items: components["schemas"]["TemplateView"][];
+            total: number;
+        };
+        /**
+         * TimeShare
+         * @description What one entity had to do with a trace's duration: its spans' own time, and that of it on the critical path.
+         */
+        TimeShare: {
+            critical_ms: number;
+            entity: string;
+            self_ms: number;
         };
         /**
          * TimelineEntry
@@ -2410,10 +2928,28 @@ export interface components {
         };
         /**
          * Trace
-         * @description Spans of one trace, by start.
+         * @description Spans of one trace, by start, and whose time it was, the greatest share of the critical path first.
+         *
+         *     `kept`: the history has let it go; it stands because a diagnosis cites it.
          */
         Trace: {
+            duration_ms: number;
+            kept: boolean;
+            shares: components["schemas"]["TimeShare"][];
             spans: components["schemas"]["SpanView"][];
+            trace_id: string;
+        };
+        /**
+         * TraceLine
+         * @description A request that a service answered: one line of a list of traces.
+         */
+        TraceLine: {
+            duration_ms: number;
+            entity: string;
+            error: boolean;
+            operation: string;
+            /** Format: date-time */
+            start: string;
             trace_id: string;
         };
         /**
@@ -2427,9 +2963,12 @@ export interface components {
         };
         /**
          * Train
-         * @description Without `seed` the project's own counts.
+         * @description Without `seed` the project's own counts. `parameters` go before those that the project declares.
          */
         Train: {
+            parameters?: {
+                [key: string]: string;
+            };
             seed?: number | null;
         };
         /**
@@ -2438,6 +2977,35 @@ export interface components {
          */
         Training: {
             workflow_id: string;
+        };
+        /**
+         * Trend
+         * @description Lines a second over the last hour, of all entities with a rate, in steps of equal length.
+         *
+         *     `change` is the last tenth of the hour against the rest: 2 means twice as many; null without lines before.
+         */
+        Trend: {
+            change: number | null;
+            rate: number[];
+            /** Format: date-time */
+            start: string;
+            step_s: number;
+        };
+        /**
+         * Trust
+         * @description How far a live detector is trusted.
+         */
+        Trust: {
+            champion: components["schemas"]["Precision"] | null;
+            false_per_day: number;
+            least_false_per_day: number;
+            live: components["schemas"]["Precision"];
+            lost: string;
+            model: string;
+            /** Format: date-time */
+            since: string;
+            version: string;
+            worse: number;
         };
         /**
          * UserChange
@@ -2510,6 +3078,7 @@ export interface operations {
                 state?: components["schemas"]["AlertState"][] | null;
                 entity?: string;
                 incident?: string;
+                kind?: components["schemas"]["AlertKind"];
                 limit?: number;
                 /** @description `next` of the page before */
                 after?: string;
@@ -2742,6 +3311,37 @@ export interface operations {
             };
         };
     };
+    get_delivery: {
+        parameters: {
+            query?: {
+                entity?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_demo: {
         parameters: {
             query?: never;
@@ -2824,6 +3424,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Demo"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_rehearsal: {
+        parameters: {
+            query?: {
+                version?: string;
+            };
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rehearsal"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_trust: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trust"];
                 };
             };
             /** @description RFC 9457 problem details */
@@ -3184,6 +3848,37 @@ export interface operations {
             };
         };
     };
+    explain_finding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                finding: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_forecasts: {
         parameters: {
             query?: {
@@ -3527,6 +4222,111 @@ export interface operations {
             };
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogLine_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_templates: {
+        parameters: {
+            query?: {
+                /** @description a question in plain words, or a part of the text */
+                q?: string;
+                by?: components["schemas"]["SearchBy"];
+                entity?: string;
+                /** @description least OpenTelemetry SeverityNumber */
+                severity?: number;
+                order?: components["schemas"]["TemplateOrder"];
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Templates"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_template: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                template: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateView"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_template_lines: {
+        parameters: {
+            query?: {
+                entity?: string;
+                start?: string | null;
+                end?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                template: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -4006,6 +4806,78 @@ export interface operations {
             };
         };
     };
+    list_shadow_findings: {
+        parameters: {
+            query?: {
+                detector?: string;
+                entity?: string;
+                series?: string;
+                state?: components["schemas"]["FindingState"] | null;
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ShadowFinding_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_shadow_pages: {
+        parameters: {
+            query?: {
+                detector?: string;
+                state?: components["schemas"]["IncidentState"] | null;
+                limit?: number;
+                /** @description `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ShadowPage_"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_slos: {
         parameters: {
             query?: {
@@ -4216,6 +5088,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Topology"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_traces: {
+        parameters: {
+            query?: {
+                entity?: string;
+                operation?: string;
+                start?: string | null;
+                end?: string | null;
+                /** @description least duration */
+                least_ms?: number;
+                /** @description only requests that failed */
+                failed?: boolean;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TraceLine_"];
                 };
             };
             /** @description RFC 9457 problem details */
