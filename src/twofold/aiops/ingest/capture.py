@@ -41,6 +41,7 @@ BLOCK_BYTES: Final = 8 << 20
 LEVEL: Final = 12
 _MAGIC: Final = b"twofold-capture 1\n"
 _PREFIX: Final = struct.Struct("<II")
+_LAST: Final = (1 << 63) - 1  # nanoseconds or milliseconds: in the year 2262, or much later
 _ZERO_TIME: Final = "0001-01-01"  # Alertmanager's way to say: not yet
 _KEPT_HEADERS: Final = ("ce-", "x-github-event", "x-github-delivery", "x-gitlab-event", "idempotency-key")
 _BULK_ACTIONS: Final = frozenset({"create", "index", "update", "delete"})
@@ -272,10 +273,10 @@ def _shift_traces(request: Captured, delta_ns: int) -> bytes:
 
 
 def _move(message: Message, delta_ns: int, *fields: str) -> None:
-    """Times that are there and set, moved; never below zero."""
+    """Times that are there and set, moved; never below zero, nor past what any field of a time holds."""
     for name in fields:
         if value := getattr(message, name, 0):
-            setattr(message, name, max(0, value + delta_ns))
+            setattr(message, name, max(0, min(value + delta_ns, _LAST)))
 
 
 def _shift_write(request: Captured, delta_ns: int) -> bytes:

@@ -93,8 +93,7 @@ def span(p: int, end: int) -> tuple[int, int]:  # pragma: no cover - compiled
     return p, p + size
 
 
-@intrinsic
-def _fold(_context: Any, a: Any, b: Any) -> Any:  # noqa: ARG001 - numba asks for the arguments' names
+def _make_fold(_context: Any, a: Any, b: Any) -> Any:  # noqa: ARG001 - numba asks for the arguments' names
     def build(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         wide, word = ir.IntType(128), ir.IntType(64)
         product = builder.mul(*(builder.zext(each, wide) for each in arguments))
@@ -102,6 +101,9 @@ def _fold(_context: Any, a: Any, b: Any) -> Any:  # noqa: ARG001 - numba asks fo
         return builder.xor(builder.trunc(product, word), upper)
 
     return types.uint64(types.uint64, types.uint64), build
+
+
+_fold: Final = intrinsic(_make_fold)
 
 
 @part
