@@ -1,9 +1,13 @@
 """From scores to findings: persistence, practical size, sides that hurt, and the life of a finding.
 
 Samples that leave the expected value by more than the floor of practical size, on a side that matters, add
-their score beyond `BASE` to the evidence; others take from it. A finding opens when the evidence of the
+their score beyond a base to the evidence; others take from it. A finding opens when the evidence of the
 stay passes what `needed` samples at the threshold would bring, and no sooner than after as many. The expected
 value is held while that lasts: it is the level before the onset.
+
+A score is the -log10 of the probability that a sample of a series without anything wrong is as far out. A young
+series has only the tails of its sizes to tell that by; from the eighth block on, its peaks tell how often
+a day that happens (`stats.peaks`), and the budget of false findings a day holds as it stands.
 """
 
 from __future__ import annotations
@@ -23,10 +27,12 @@ from twofold.stats.layout import (
     TINY,
     UP,
 )
+from twofold.stats.peaks import CALIBRATED, rarity
 from twofold.stats.score import RUN, Sizes, clip, improbable, resume, weight
 
 MOST_NEEDED: Final = 8
 BASE: Final = 2.5  # score from which a sample is evidence
+NEAR: Final = 1.0  # the same for peaks, below the threshold
 SPREADS: Final = 3.0  # least distance from the expected value, in usual distances
 QUANTA: Final = 2.5  # least change of a series that moves in steps, in steps
 SEASON_AFTER_DAYS: Final = 1.5
@@ -34,18 +40,40 @@ SEASON_AFTER_DAYS: Final = 1.5
 
 @part
 def _needed(s: Any, p: Any) -> int:  # pragma: no cover - compiled
-    """Exceedances that open a finding: more where samples come fast."""
-    return int(min(max(math.ceil(p.persist_s / max(s.period_s, 1e-3)) + 1, 2), MOST_NEEDED))
+    """Exceedances that open a finding: more where samples come fast. Peaks are counted by the sample already."""
+    spanned = int(min(math.ceil(p.persist_s / max(s.period_s, 1e-3)), MOST_NEEDED - 1))
+    return spanned if s.blocks >= CALIBRATED else max(spanned + 1, 2)
+
+
+@part
+def _per_day(s: Any) -> float:  # pragma: no cover - compiled
+    """Samples of a day."""
+    return float(DAY_S / max(s.period_s, 1e-3))
 
 
 @part
 def _threshold(s: Any, needed: int, p: Any) -> float:  # pragma: no cover - compiled
     """Score past which a sample counts, from the budget of false findings a day.
 
-    Exceedances in a row are far from independent: each further one is worth 0.75 of a decade.
+    Exceedances in a row are far from independent: each further one is worth 0.75 of a decade to tails. Peaks
+    were counted as runs.
     """
-    per_day = DAY_S / max(s.period_s, 1e-3)
-    return float(max(p.least_score, math.log10(per_day / p.alerts_per_day) - 0.75 * (needed - 1)))
+    rarity = math.log10(_per_day(s) / p.alerts_per_day)
+    return float(rarity if s.blocks >= CALIBRATED else max(p.least_score, rarity - 0.75 * (needed - 1)))
+
+
+@part
+def _base(s: Any, threshold: float) -> float:  # pragma: no cover - compiled
+    """Score from which a sample is evidence."""
+    return float(threshold - NEAR if s.blocks >= CALIBRATED else BASE)
+
+
+@part
+def _score(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no cover - compiled
+    """How improbable the sample is, in powers of ten."""
+    if s.blocks < CALIBRATED:
+        return float(improbable(s, sizes, held, p))
+    return float(max(rarity(s, sizes[0], sizes[1]) + math.log10(_per_day(s)), 0.0))
 
 
 @part
@@ -109,11 +137,11 @@ def settle(s: Any) -> None:  # pragma: no cover - compiled
 
 
 @part
-def _gain(score: float, matters: int, enough: float, needed: int) -> float:  # pragma: no cover - compiled
-    """What a sample adds to the evidence: at most so much that `needed` samples open a finding."""
+def _gain(over: float, matters: int, enough: float, needed: int) -> float:  # pragma: no cover - compiled
+    """What a sample that is `over` the base adds to the evidence: so much that `needed` samples open a finding."""
     if not matters:
         return -0.25 * enough
-    return min(max(score - BASE, -0.25 * enough), enough / (needed - 0.5))
+    return min(max(over, -0.25 * enough), enough / (needed - 0.5))
 
 
 @part
@@ -127,8 +155,10 @@ def _candidate(
         gain = enough = 0.0  # whatever would be enough, this takes from nothing
     else:
         needed = _needed(s, p)
-        enough = needed * (_threshold(s, needed, p) - BASE)
-        gain = _gain(score, matters, enough, needed)
+        threshold = _threshold(s, needed, p)
+        base = _base(s, threshold)
+        enough = needed * (threshold - base)
+        gain = _gain(score - base, matters, enough, needed)
     if gain > 0.0 or (abs(away) > 0.5 * margin and abs(away) > 2.0 * _size(s)):
         if s.leave_ns == 0 or side != s.side:
             settle(s)
@@ -185,11 +215,11 @@ def judge(
     held = s.held
     s.held = min(held + 1, 30000)
     if s.opened_ns:
-        return int(_ongoing(s, y, expected, margin, improbable(s, sizes, held, p), time_ns, p))
+        return int(_ongoing(s, y, expected, margin, _score(s, sizes, held, p), time_ns, p))
     matters = _matters(s, y, away, margin, quantum, p)
     score = 0.0
     if matters or p.least_score <= BASE:
-        score = improbable(s, sizes, held, p)
+        score = _score(s, sizes, held, p)
         if quantum == 0.0 and not s.sides & FIRST_CHANGE:  # a constant's first change: known is only how long it stood
             score = min(score, math.log10(s.count + 2.0))
     what = _candidate(s, y, expected, margin, score, matters, time_ns, p)

@@ -8,6 +8,7 @@ import numpy as np
 
 TAIL_BINS: Final = 32  # steps of 1.3 from 0.25: 0.25 … 850 usual sizes
 LAST: Final = 8
+PEAKS: Final = 2  # channels whose peaks are kept
 HEAD: Final = 8  # samples gathered before anything is judged; their median starts every level
 DAY_S: Final = 86400.0
 NS: Final = 1e-9
@@ -36,7 +37,6 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("raw", "f8"),  # last value as received, for counters
             ("zero", "f8"),  # subtracted from values, so that 32-bit state keeps small changes of large values
             ("count", "i4"),
-            ("held", "i2"),  # samples since the onset
             ("back", "u2"),  # samples in band since the last one out of it
             ("kind", "u1"),
             ("sides", "u1"),
@@ -74,6 +74,20 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("worst_expected", "f8"),
             ("worst_margin", "f4"),
             ("worst_effect", "f4"),
+            ("block_ns", "i8"),  # begin of the present block of peaks
+            ("blocks", "u2"),
+            ("peaks", "u2", (PEAKS,)),  # blocks in which something moved
+            ("peak", "f4", (PEAKS,)),  # largest size of the present block
+            ("usual_peak", "f4", (PEAKS,)),  # median of the logarithms
+            ("peak_spread", "f4", (PEAKS,)),
+            ("moving", "f4", (PEAKS,)),  # share of blocks in which something moved
+            ("most", "f4", (PEAKS,)),  # largest logarithm of all
+            ("stay_best", "f4"),  # of the present run of samples that stand out, for their rank
+            ("stay_before", "f4"),  # and of what was before it
+            ("recent_best", "f4"),
+            ("held", "i2"),  # samples since the onset
+            ("stay_gap", "u1"),  # samples since one stood out
+            ("lasting", "f4"),  # fades slowly from the best sample
             ("tails", "u2", (3, TAIL_BINS)),
             ("last", "u1", (3, LAST)),  # bins of the last samples, to take them back when they open a finding
             ("season", "f4", (bins,)),
@@ -117,7 +131,8 @@ PARAMS: Final = np.dtype(
             "tail_cap",
             "tail_prior",
             "judge_prior",
-            "size_weight",
+            "block_s",
+            "block_points",
             "shift_points",
             "warm_points",
             "warm_s",

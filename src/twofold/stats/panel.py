@@ -28,8 +28,11 @@ from twofold.stats.layout import (
     RESET,
     TOO_LARGE,
 )
+from twofold.stats.peaks import begin as begin_peaks
+from twofold.stats.peaks import note, past
 from twofold.stats.score import count, forget, rank, score, season_at, start
 
+SETTLED: Final = 20  # samples before sizes are trusted as peaks
 STILL: Final = 1e-5  # share of the value below which a step is rounding, not movement
 
 
@@ -88,13 +91,14 @@ def _write(s: Any, row: int, what: int, time_ns: int, now: float, event: Any) ->
 
 
 @part
-def _begin(s: Any, y: float, bins: int) -> None:  # pragma: no cover - compiled
+def _begin(s: Any, y: float, bins: int, time_ns: int) -> None:  # pragma: no cover - compiled
     """Gather the first samples, in the place of the season; with the last of them, start."""
     s.season[s.count] = y
     s.count += 1
     s.previous = y
     if s.count == HEAD:
         start(s, bins)
+        begin_peaks(s, time_ns)
 
 
 @part
@@ -113,10 +117,12 @@ def _learn(
     expected = float(s.slow + season) if s.seasonal else float(s.level)
     quantum = float(s.quantum)
     counted, held = s.opened_ns == 0, s.held
-    sizes, shock, spread = score(s, y, season, place, bins, dt_s, p)
+    sizes = score(s, y, season, place, bins, dt_s, p)
     if len(ranks):
-        ranks[0] = rank(s, sizes, shock, spread, p)
+        ranks[0] = rank(s, sizes, past(s, sizes[0], sizes[1]), p)
     what = judge(s, y, expected, sizes, quantum, dt_s, time_ns, p)
+    if s.count > SETTLED:
+        note(s, sizes[0], sizes[1], time_ns, p)
     if counted:
         count(s, sizes, held, p.tail_cap)
     if what == OPENED:
@@ -145,8 +151,8 @@ def learn(
         value: Value of each sample.
         params: One record of `PARAMS`, as an array.
         begin: First sample to take.
-        scores: Out: rank of the sample among those of all series, powers of ten; left as it is where not judged.
-            Empty when nobody asks.
+        scores: Out: rank of the sample among those of all series, see `stats.score.rank`; left as it is where not
+            judged. Empty when nobody asks.
         events: Out: openings and closings, `EVENT`.
         outcomes: Counts of samples not used, by `LATE`, `DUPLICATE`, `NOT_FINITE`, `RESET`, `TOO_LARGE`; added to.
 
@@ -170,7 +176,7 @@ def learn(
             continue
         y = x - s.zero
         if s.count < HEAD:
-            _begin(s, y, bins)
+            _begin(s, y, bins, time_ns[i])
             continue
         dt_s = min((time_ns[i] - last_ns) * NS, 10.0 * s.period_s)
         if time_ns[i] != placed_ns:  # samples of one batch mostly share their time

@@ -17,12 +17,18 @@ import numpy as np
 
 from twofold.stats.jit import part
 from twofold.stats.layout import DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
+from twofold.stats.peaks import log_size
 from twofold.stats.tails import above, bin_of, tail
 
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
 STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a constant stretch
 FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
-LN10: Final = math.log(10.0)
+STANDS_OUT: Final = 2.0  # 3 + how far past usual peaks: a run of samples that stand out
+STAY_GAP: Final = 10  # samples between two runs
+BEFORE: Final = 0.15  # share of earlier runs' best that is taken off a new one's
+RECENT: Final = math.exp(-1 / 200)  # fading of that, a sample
+LASTING: Final = math.exp(-1 / 40)
+TELL: Final = 2.4
 
 Sizes = tuple[float, float, float, int, int, int]
 """A sample's shock, shift and swing in usual sizes, and their bins."""
@@ -98,7 +104,7 @@ def _learn_season(
 @part
 def _shock(
     s: Any, y: float, season: float, base: float, tiny: float, weights: Weights, p: Any
-) -> tuple[float, float]:  # pragma: no cover - compiled
+) -> float:  # pragma: no cover - compiled
     from_fast = y - s.fast
     from_rest = y - season - s.fast_rest
     trust_fast = 1.0 / (s.fast_error * s.fast_error + tiny * tiny)
@@ -116,7 +122,7 @@ def _shock(
     s.fast_error += scale_w * (min(abs(from_fast), limit) - s.fast_error)
     s.rest_error += scale_w * (min(abs(from_rest), limit) - s.rest_error)
     s.shock += scale_w * (min(abs(shock), 2.0 * limit) - s.shock)
-    return u, shock
+    return float(u)
 
 
 @part
@@ -216,25 +222,24 @@ def _age(s: Any, cap: float) -> None:  # pragma: no cover - compiled
 @part
 def score(
     s: Any, y: float, season: float, place: float, bins: int, dt_s: float, p: Any
-) -> tuple[Sizes, float, float]:  # pragma: no cover - compiled
-    """Learn the sample but for the histograms; how large it is in each channel, its shock, and the spread before it.
+) -> Sizes:  # pragma: no cover - compiled
+    """Learn the sample but for histograms and peaks; how large it is in each channel.
 
     `y` is the value less the row's `zero`, `season` is `season_at` this time of day, which is at `place` (in
     bins), `dt_s` the time since the sample before.
     """
     tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
     base = 0.02 * s.spread + tiny
-    spread = float(s.spread + s.shock + tiny)
     weights = (
         _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count),
         weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count),
         _calm(s) * weight(dt_s, p.slow_s, s.count),
         dt_s,
     )
-    u_shock, shock = _shock(s, y, season, base, tiny, weights, p)
+    u_shock = _shock(s, y, season, base, tiny, weights, p)
     u_shift = _shift(s, y, season, place, bins, base, tiny, weights, p)
     u_swing = _swing(s, y, tiny, weights)
-    return (u_shock, u_shift, u_swing, bin_of(u_shock), bin_of(u_shift), bin_of(u_swing)), shock, spread
+    return u_shock, u_shift, u_swing, bin_of(u_shock), bin_of(u_shift), bin_of(u_swing)
 
 
 @part
@@ -255,16 +260,31 @@ def improbable(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no 
 
 
 @part
-def rank(s: Any, sizes: Sizes, shock: float, spread: float, p: Any) -> float:  # pragma: no cover - compiled
-    """How the sample ranks among samples of all series, in powers of ten.
+def rank(s: Any, sizes: Sizes, out: float, p: Any) -> float:  # pragma: no cover - compiled
+    """How the sample ranks among samples of all series; above 1 where it should be told.
 
-    The product of the channels' probabilities, as Fisher's statistic with its own tail (e^-t (1 + t + t^2 / 2)
-    for three), divided by the size of the shock against the usual spread: past what a series has shown, a
-    histogram cannot tell ten usual sizes from a hundred.
+    `out` is how far it is past usual peaks, see `stats.peaks`. Only a sample that stands out more than the ones
+    before it in the same run of them is told, and less so where others stood out not long ago: who is told of a
+    fault need not be told again of each sample of it. Below that, samples rank by how improbable they are,
+    how far the level has moved, and what stood out just before: an anomaly is a stretch, not its first sample.
     """
     p_shock = tail(above(s.tails[0], sizes[0], sizes[3]), s.judged, sizes[0], p.tail_prior)
     p_shift = tail(above(s.tails[1], sizes[1], sizes[4]), s.judged, sizes[1], p.tail_prior)
     p_swing = tail(above(s.tails[2], sizes[2], sizes[5]), s.judged, sizes[2], p.tail_prior)
-    t = -math.log(p_shock * p_shift * p_swing)
-    size = math.log(1.0 + abs(shock) / spread)
-    return float((t - math.log(1.0 + t + 0.5 * t * t) + p.size_weight * size) / LN10)
+    best = max(out + 3.0, 0.0)
+    news = 0.0
+    if best > STANDS_OUT:
+        if s.stay_gap > STAY_GAP:
+            s.stay_before = s.recent_best
+            s.stay_best = 0.0
+        s.stay_gap = 0
+        if best > s.stay_best:
+            news = best - BEFORE * s.stay_before
+            s.stay_best = best
+    else:
+        s.stay_gap = min(s.stay_gap + 1, 100)
+    s.recent_best = max(s.recent_best * RECENT, best)
+    s.lasting = max(s.lasting * LASTING, best)
+    unlikely = -math.log10(p_shock * p_shift * p_swing) / 6.0
+    rest = s.lasting + 0.3 * log_size(sizes[1]) + unlikely
+    return float(0.1 * min(rest, 9.0) + 2.0 * max(news - TELL, 0.0))
