@@ -14,13 +14,13 @@ import pytest
 from tests.unit.promql.language import Outcome, run, table
 
 OURS = Path(__file__).parent / "cases"
-PASSED = {"aggregations": 53, "functions": 99, "operators": 56, "selectors": 35, "three": 50}
+PASSED = {"aggregations": 53, "functions": 99, "operators": 56, "selectors": 35, "three": 59}
 """May only rise."""
 DATA = Path(os.environ.get("TWOFOLD_DATA", Path(__file__).parents[4] / "shared" / "data"))
 THEIRS = Path(os.environ.get("TWOFOLD_PROMQL_CASES", DATA / "promql"))
 FILES = {path.name.split(".")[0]: path for path in sorted(THEIRS.glob("*.test*"))}
-CORE = ("aggregators", "at_modifier", "functions", "operators", "selectors")
-GOAL = 0.9
+CORE = ("aggregators", "at_modifier", "functions", "info", "literals", "operators", "range_queries", "selectors")
+GOAL = 0.98
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in OURS.glob("*.test")))
@@ -32,7 +32,7 @@ def test_our_cases_pass_all_and_grow_never_fewer(name: str) -> None:
 
 @pytest.mark.skipif(not FILES, reason=f"no published test cases of Prometheus in {THEIRS}")
 def test_published_cases_of_selectors_functions_operators_and_aggregations_pass() -> None:
-    """At least nine of ten; native histograms, which are not kept, are skipped and counted."""
+    """Nearly all; what meets native histograms, which are not kept, is skipped and counted."""
     outcomes: dict[str, Outcome] = {name: run(path) for name, path in FILES.items()}
     print("\n" + table(outcomes))  # noqa: T201 - the figure
     core = [outcomes[name] for name in CORE if name in outcomes]

@@ -78,5 +78,5 @@ def test_a_time_out_of_range_is_refused(memory: Memory, query: str) -> None:
 
 
 def test_what_is_not_evaluated_is_said_so(memory: Memory) -> None:
-    with pytest.raises(Unsupported, match="info is not supported"):
-        Engine().instant(memory, "info(m)", 0)
+    with pytest.raises(Unsupported, match="start_timestamp is not supported"):
+        Engine().instant(memory, "start_timestamp(m)", 0)

@@ -13,7 +13,7 @@ from twofold.errors import InputError
 from twofold.store.promql.form import number
 from twofold.store.promql.over_time import picked
 from twofold.store.promql.values import (
-    NAME,
+    OF_METRIC,
     Bools,
     Floats,
     Ints,
@@ -43,7 +43,7 @@ class Grouping:
 
     def key(self, labels: Labels) -> Labels:
         """Labels of the group."""
-        return without(labels, [*self.names, NAME]) if self.without else only(labels, self.names)
+        return without(labels, [*self.names, *OF_METRIC]) if self.without else only(labels, self.names)
 
 
 @dataclass(frozen=True, slots=True)

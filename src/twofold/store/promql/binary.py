@@ -13,7 +13,7 @@ import numpy as np
 
 from twofold.errors import InputError
 from twofold.store.promql.values import (
-    NAME,
+    OF_METRIC,
     Bools,
     Floats,
     Ints,
@@ -22,6 +22,7 @@ from twofold.store.promql.values import (
     Vector,
     by_group,
     groups_of,
+    labels_text,
     make_labels,
     merged,
     nameless,
@@ -73,7 +74,7 @@ class Matching:
 
     def key(self, labels: Labels) -> Labels:
         """What must be equal."""
-        return only(labels, self.names) if self.on else without(labels, [*self.names, NAME])
+        return only(labels, self.names) if self.on else without(labels, [*self.names, *OF_METRIC])
 
 
 def scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
@@ -142,9 +143,8 @@ def vectors(op: str, left: Vector, right: Vector, how: Matching, *, boolean: boo
     _check_one(one, of_one, len(first), side, np.asarray(busy.present.any(axis=0)), how)
     at_left, at_right = _pairs(of_left, of_right)
     values, kept = _applied(op, left.values[at_left], right.values[at_right], boolean=boolean)
-    present = left.present[at_left] & right.present[at_right]
-    if kept is not None:
-        present &= kept
+    both = left.present[at_left] & right.present[at_right]
+    present = both if kept is None else both & kept
     named = op in COMPARISON and not boolean
     labels = [
         _result(left.labels[i], right.labels[j], how, named=named)
@@ -154,7 +154,7 @@ def vectors(op: str, left: Vector, right: Vector, how: Matching, *, boolean: boo
     if how.many:
         return _merged(result.shown(), "grouping labels must ensure unique matches")
     matched = _merged(
-        Vector([(("", str(at)),) for at in of_left[at_left].tolist()], values, present),
+        Vector([(("", str(at)),) for at in of_left[at_left].tolist()], values, both),
         "many-to-one matching must be explicit (group_left/group_right)",
     )
     return merged(result.shown()) if len(matched) else result
@@ -189,9 +189,10 @@ def _check_one(one: Vector, group: Ints, count: int, side: str, busy: Bools, how
         return
     at, step = (int(each[0]) for each in np.nonzero(several))
     rows = [row for row in np.flatnonzero(group == numbers[at]).tolist() if one.present[row, step]]
+    first, second = (labels_text(each) for each in sorted(one.labels[row] for row in rows)[:2])
     raise InputError(
         f"found duplicate series for the match group {text_of(how.key(one.labels[rows[0]]))} on the {side} hand-side "
-        f"of the operation: [{text_of(one.labels[rows[1]])}, {text_of(one.labels[rows[0]])}];"
+        f"of the operation: [{first}, {second}];"
         "many-to-many matching not allowed: matching labels must be unique on one side",
         reason="execution",
     )

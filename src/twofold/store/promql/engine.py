@@ -5,7 +5,7 @@ Source: Prometheus's documentation of querying; where versions differ, that of v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -17,6 +17,7 @@ from twofold.errors import InputError, TooLarge, Unsupported
 from twofold.store.promql import aggregate, binary
 from twofold.store.promql.functions import call
 from twofold.store.promql.limits import Account, Limits
+from twofold.store.promql.matchers import Conditions
 from twofold.store.promql.parse import conditions, parse
 from twofold.store.promql.source import Source
 from twofold.store.promql.values import (
@@ -35,6 +36,7 @@ from twofold.store.promql.values import (
 from twofold.store.promql.windows import latest, windows
 
 _FAR_MS: Final = 1 << 53
+_NUMBERED: Final = dict.fromkeys(("topk", "bottomk", "limitk"), "Parameter") | {"limit_ratio": "Ratio"}
 _MANY: Final = (
     (native.VectorMatchCardinality.ManyToOne, "left"),
     (native.VectorMatchCardinality.OneToMany, "right"),
@@ -160,23 +162,36 @@ class Run:
 
     def latest(self, node: Any) -> tuple[Vector, Ints]:
         """An instant selector's vector, and the times of its samples."""
+        return self.newest(conditions(node), self._ends(node))
+
+    def newest(self, wanted: Conditions, ends: Ints) -> tuple[Vector, Ints]:
+        """The newest samples of what conditions select at these moments, one a step, and their times."""
         lookback = self.account.limits.lookback_ms
-        ends = self._ends(node)
-        samples = self._select(node, int(ends.min()) - lookback + 1, int(ends.max()))
+        samples = self._select(wanted, int(ends.min()) - lookback + 1, int(ends.max()))
         self.account.made(len(samples.labels), len(self.steps))
         return latest(samples, ends, lookback)
+
+    def moments(self, node: Any) -> Ints:
+        """The moments that the first selector of an expression looks at, one a step."""
+        found: list[Any] = []
+        _walk(node, found)
+        steps = self.steps
+        for each in found:
+            steps = replace(self, steps=steps)._ends(each)  # noqa: SLF001 - of its own class
+        return steps
 
     def selected(self, node: Any) -> Windows:
         """What a range selector gives."""
         range_ms = _ms(node.range)
         ends = self._ends(node.vector_selector)
-        samples = self._select(node.vector_selector, int(ends.min()) - range_ms + 1, int(ends.max()))
+        wanted = conditions(node.vector_selector)
+        samples = self._select(wanted, int(ends.min()) - range_ms + 1, int(ends.max()))
         self.account.made(len(samples.labels), len(self.steps))
         return windows(samples, ends, range_ms, self.steps)
 
-    def _select(self, selector: Any, start_ms: int, end_ms: int) -> Samples:
+    def _select(self, wanted: Conditions, start_ms: int, end_ms: int) -> Samples:
         """One read a selector and span of time, also when the query names it twice."""
-        key = (conditions(selector), start_ms, end_ms)
+        key = (wanted, start_ms, end_ms)
         if key not in self.read:
             self.read[key] = self.source.select(*key, self.account)
         return self.read[key]
@@ -239,6 +254,8 @@ class Run:
         if op == "count_values":
             return aggregate.count_values(vector, grouping, self.text(node.param))
         parameter = self.scalar(node.param)
+        if op in _NUMBERED and np.isnan(parameter).any():
+            raise InputError(f"{_NUMBERED[op]} value is NaN", reason="execution")
         match op:
             case "topk" | "bottomk":
                 found = aggregate.extremes(vector, grouping, parameter, largest=op == "topk")
@@ -326,6 +343,32 @@ def _within(found: Windows) -> Samples:
     index = np.repeat(low[some] - starts[:-1], count[some]) + np.arange(starts[-1])
     of = found.samples
     return Samples([of.labels[at] for at in some.tolist()], starts, of.times[index], of.values[index])
+
+
+def _walk(node: Any, found: list[Any]) -> bool:
+    """The subqueries on the way to an expression's first selector, and that; whether there is one."""
+    looks = isinstance(node, native.VectorSelector | native.SubqueryExpr)
+    if looks:
+        found.append(node)
+    if isinstance(node, native.VectorSelector) or any(_walk(each, found) for each in _inner(node)):
+        return True
+    if looks:
+        found.pop()
+    return False
+
+
+def _inner(node: Any) -> Sequence[Any]:
+    """The expressions that one is made of."""
+    match node:
+        case native.MatrixSelector():
+            return (node.vector_selector,)
+        case native.BinaryExpr():
+            return (node.lhs, node.rhs)
+        case native.Call():
+            return tuple(node.args)
+        case native.AggregateExpr() | native.ParenExpr() | native.UnaryExpr() | native.SubqueryExpr():
+            return (node.expr,)
+    return ()
 
 
 def _ms(duration: Any) -> int:

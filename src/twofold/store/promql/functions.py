@@ -11,12 +11,12 @@ import numpy as np
 import promql_parser as native
 
 from twofold.errors import Unsupported
-from twofold.store.promql import counters, histogram, over_time, relabel, trends
+from twofold.store.promql import counters, histogram, info, over_time, relabel, trends
 from twofold.store.promql.counters import Found
 from twofold.store.promql.elementwise import CALENDAR, MATHS
 from twofold.store.promql.form import number
 from twofold.store.promql.limits import Account
-from twofold.store.promql.matchers import Op
+from twofold.store.promql.matchers import Conditions, Op
 from twofold.store.promql.parse import conditions
 from twofold.store.promql.values import (
     NAME,
@@ -83,6 +83,14 @@ class Run(Protocol):
 
     def latest(self, node: Any) -> tuple[Vector, Ints]:
         """A selector's vector with the times of its samples."""
+        ...
+
+    def newest(self, wanted: Conditions, ends: Ints) -> tuple[Vector, Ints]:
+        """The same of conditions, at moments of the caller's."""
+        ...
+
+    def moments(self, node: Any) -> Ints:
+        """The moments that an expression's first selector looks at."""
         ...
 
 
@@ -195,8 +203,8 @@ def _scalar(run: Run, arguments: list[Any]) -> Scalar:
 def _sorted(run: Run, arguments: list[Any], *, down: bool) -> Vector:
     """By value; of an instant query only. NaN comes last."""
     vector = run.vector(arguments[0])
-    if len(run.steps) > 1:
-        return vector
+    if run.step_ms:
+        return _unsorted(run, vector)
     shown = vector.shown()
     key = -shown.values[:, 0] if down else shown.values[:, 0]
     return shown.take(np.lexsort((key, np.isnan(key))))
@@ -205,8 +213,8 @@ def _sorted(run: Run, arguments: list[Any], *, down: bool) -> Vector:
 def _sorted_by_label(run: Run, arguments: list[Any], *, down: bool) -> Vector:
     """By labels in natural order (`2` before `10`); of an instant query only."""
     vector = run.vector(arguments[0])
-    if len(run.steps) > 1:
-        return vector
+    if run.step_ms:
+        return _unsorted(run, vector)
     names = [run.text(each) for each in arguments[1:]]
 
     def key(at: int) -> tuple[list[list[tuple[int, int | str]]], Labels]:
@@ -214,6 +222,11 @@ def _sorted_by_label(run: Run, arguments: list[Any], *, down: bool) -> Vector:
         return [_natural(labels.get(name, "")) for name in names], vector.labels[at]
 
     return vector.take(sorted(range(len(vector)), key=key, reverse=down))
+
+
+def _unsorted(run: Run, vector: Vector) -> Vector:
+    run.account.warn("sorting has no effect in a range query, whose answer is in the order of labels")
+    return vector
 
 
 def _natural(text: str) -> list[tuple[int, int | str]]:
@@ -272,6 +285,12 @@ def _histogram_quantiles(run: Run, arguments: list[Any]) -> Vector:
     return merged(Vector(labels, np.vstack([p.values for p in parts]), np.vstack([p.present for p in parts])))
 
 
+def _info(run: Run, arguments: list[Any]) -> Vector:
+    base = run.vector(arguments[0]).shown()
+    asked = info.wanted(conditions(arguments[1])[0] if len(arguments) > 1 else ())
+    return info.described(base, *run.newest(asked.conditions, run.moments(arguments[0])), asked)
+
+
 def _native(run: Run, arguments: list[Any]) -> Vector:
     """Of native histograms only, which are not kept: nothing, as Prometheus says of other samples."""
     run.vector(arguments[-1])
@@ -308,6 +327,7 @@ SPECIAL: Final[dict[str, Callable[[Run, list[Any]], Value]]] = {
     "histogram_stdvar": _native,
     "histogram_sum": _native,
     "holt_winters": _smooth,
+    "info": _info,
     "label_join": _label_join,
     "label_replace": _label_replace,
     "max_of": lambda run, arguments: Scalar(np.maximum(*(run.scalar(each) for each in arguments))),

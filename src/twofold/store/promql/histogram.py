@@ -12,7 +12,7 @@ import numpy as np
 
 from twofold.store.promql.limits import Account
 from twofold.store.promql.values import (
-    NAME,
+    OF_METRIC,
     Floats,
     Labels,
     Vector,
@@ -62,7 +62,7 @@ def _each(vector: Vector, account: Account, of: Callable[[Floats, Floats, np.nda
                 there = rows[pattern]
                 values[number, steps] = of(bounds[there], vector.values[np.ix_(there, steps)], steps)
                 present[number, steps] = True
-    return renamed(Vector([keys[at] for at in first], values, present), [without(keys[at], [NAME]) for at in first])
+    return renamed(Vector([keys[at] for at in first], values, present), [without(keys[at], OF_METRIC) for at in first])
 
 
 def _bound(labels: Labels) -> float | None:

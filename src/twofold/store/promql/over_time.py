@@ -108,7 +108,8 @@ def spread(found: Windows) -> Found:
     def deviation_of(run: Runs, values: Floats) -> Floats:
         half = np.full(len(run.cells), 0.5)
         middle = _quantile(run, values, half)
-        return _quantile(run, np.abs(values - middle[run.cell]), half)
+        off = _quantile(run, np.abs(values - middle[run.cell]), half)
+        return np.where(np.logical_or.reduceat(np.isnan(values), run.starts), np.nan, off)
 
     return _each(found, deviation_of)
 

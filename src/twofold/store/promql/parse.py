@@ -20,6 +20,10 @@ _BRACES: Final = re.compile(r"\{[^}]*\}")
 _COMMENT: Final = re.compile(r"#[^\n]*")
 _OPERATOR: Final = re.compile(r"[-+*/%^<>=!]+|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _REMEMBERED: Final = 512  # parsed queries, of at most 16 KiB each by default
+_TOO_WIDE: Final = "at least one non-empty matcher"
+_INFO: Final = re.compile(
+    r"(\binfo\s*\([^{}]*(?:\{[^{}]*\}[^{}]*)?,\s*)\{(?=\s*\w)"
+)  # its second argument may be as wide
 _BEFORE_1970: Final = re.compile(r"@\s*-")
 _OPS: Final = (
     (native.MatchOp.Equal, Op.EQUAL),
@@ -58,6 +62,10 @@ def _parsed(text: str, most_bytes: int, most_depth: int, most_operators: int) ->
     try:
         return native.parse(text)
     except ValueError as error:
+        narrowed = _INFO.sub(r"\1{__name__!='',", text) if _TOO_WIDE in str(error) else text
+        with suppress(ValueError):
+            if narrowed != text:
+                return native.parse(narrowed)
         raise InputError(f'invalid parameter "query": {error}', reason="parse") from error
 
 

@@ -22,6 +22,9 @@ Labels = tuple[tuple[str, str], ...]
 """Names and values sorted by name, the metric's name among them; no value is empty."""
 
 NAME: Final = "__name__"
+OF_METRIC: Final = frozenset({NAME, "__type__", "__unit__"})
+"""Labels that describe the metric; Prometheus adds type and unit where it is told to."""
+_LAST_OF_METRIC: Final = max(OF_METRIC)
 STALE_BITS: Final = 0x7FF0000000000002
 """The NaN by which Prometheus marks the end of a series."""
 _SAME: Final = "vector cannot contain metrics with the same labelset"
@@ -171,10 +174,10 @@ def only(labels: Labels, names: Iterable[str]) -> Labels:
 
 
 def unnamed(labels: Labels) -> Labels:
-    """Labels without the metric's name, which is where a computed value is no longer the metric's."""
-    if labels and labels[0][0] == NAME:  # it sorts before all but names of capitals
-        return labels[1:]
-    return tuple(pair for pair in labels if pair[0] != NAME)
+    """Labels without the metric's name, type and unit: a computed value is no longer the metric's."""
+    if labels and labels[0][0] == NAME and (len(labels) == 1 or labels[1][0] > _LAST_OF_METRIC):
+        return labels[1:]  # they sort before all but names of capitals
+    return tuple(pair for pair in labels if pair[0] not in OF_METRIC)
 
 
 def text_of(labels: Labels) -> str:
@@ -186,6 +189,16 @@ def text_of(labels: Labels) -> str:
     name = dict(labels).get(NAME, "")
     pairs = ", ".join(f'{key}="{value}"' for key, value in labels if key != NAME)
     return f"{name}{{{pairs}}}"
+
+
+def labels_text(labels: Labels) -> str:
+    """All labels alike, the metric's name among them.
+
+    >>> labels_text((("__name__", "up"), ("job", "cart")))
+    '{__name__="up", job="cart"}'
+    """
+    pairs = ", ".join(f'{key}="{value}"' for key, value in labels)
+    return f"{{{pairs}}}"
 
 
 def is_stale(values: Floats) -> Bools:
