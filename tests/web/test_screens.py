@@ -18,6 +18,8 @@ _SCREENS: Final = {
     "/incidents": "Incidents",
     "/models": "Models",
     "/models/recommendation": "recommendation",
+    "/models/panel": "panel",
+    "/delivery": "Delivery",
     "/demo": "Demo shop",
     "/settings": "Settings",
     "/login": "Twofold",

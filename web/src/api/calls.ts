@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import { problemOf } from "./request";
 import type { paths } from "./schema";
-import type { IncidentState, ReleaseStage, Role, Severity, VerdictSubject, VerdictValue } from "./types";
+import type { EventKind, IncidentState, ReleaseStage, Role, Severity, VerdictSubject, VerdictValue } from "./types";
 
 const client = createClient<paths>({
   baseUrl: window.location.origin,
@@ -48,6 +48,20 @@ export interface IncidentFilter {
   after?: string;
 }
 
+export interface TemplateFilter {
+  q?: string;
+  by?: "meaning" | "text";
+  entity?: string;
+  severity?: number;
+  order?: "lines" | "errors" | "newest" | "latest";
+}
+
+export interface EventFilter {
+  kind?: EventKind;
+  entity?: string;
+  after?: string;
+}
+
 interface NewVerdict {
   subject: VerdictSubject;
   ref: string;
@@ -74,6 +88,8 @@ export interface NewExecution {
 const PAGE = 50;
 const LOG_LINES = 100;
 const BACKTESTS = 8;
+const TEMPLATES = 50;
+const SHADOW = 20;
 const WARM_UP_S = 3600;
 
 const incidentPath = (incident: string) => ({ params: { path: { incident } } });
@@ -122,6 +138,19 @@ export const calls = {
   logs: (entity: string, start: string, end: string, q: string) =>
     result(client.GET("/api/v1/logs", { params: { query: { entity, start, end, q, limit: LOG_LINES } } })),
 
+  templates: (filter: TemplateFilter) =>
+    result(client.GET("/api/v1/logs/templates", { params: { query: { ...filter, limit: TEMPLATES } } })),
+  templateLines: (template: string, entity: string) =>
+    result(
+      client.GET("/api/v1/logs/templates/{template}/lines", {
+        params: { path: { template }, query: { entity, limit: LOG_LINES } },
+      }),
+    ),
+  explanation: (finding: string) =>
+    result(client.GET("/api/v1/findings/{finding}", { params: { path: { finding } } })),
+  events: (filter: EventFilter) =>
+    result(client.GET("/api/v1/events", { params: { query: { ...filter, limit: PAGE } } })),
+
   models: () => result(client.GET("/api/v1/models")),
   model: (model: string) => result(client.GET("/api/v1/models/{model}", modelPath(model))),
   release: (model: string, body: NewRelease) =>
@@ -131,6 +160,15 @@ export const calls = {
   train: (project: string) =>
     result(client.POST("/api/v1/projects/{project}/train", { params: { path: { project } } })),
 
+  rehearsal: (model: string, version: string) =>
+    result(
+      client.GET("/api/v1/detectors/{model}/shadow", { params: { path: { model }, query: { version } } }),
+    ),
+  trust: (model: string) =>
+    result(client.GET("/api/v1/detectors/{model}/trust", { params: { path: { model } } })),
+  shadowFindings: (detector: string) =>
+    result(client.GET("/api/v1/shadow/findings", { params: { query: { detector, limit: SHADOW } } })),
+  delivery: () => result(client.GET("/api/v1/delivery")),
   backtests: (model: string) =>
     result(client.GET("/api/v1/backtests", { params: { query: { model, limit: BACKTESTS } } })),
   requestBacktest: (model: string, version: string, start: string, end: string) =>

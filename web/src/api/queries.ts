@@ -1,6 +1,6 @@
 /** What is asked of the server and under which key it is kept, shared by all features. */
 import { infiniteQueryOptions, queryOptions, useSuspenseQuery } from "@tanstack/react-query";
-import { calls, type IncidentFilter } from "./calls";
+import { calls, type EventFilter, type IncidentFilter, type TemplateFilter } from "./calls";
 
 /** The stream renews what it knows of; this is for what it cannot tell (rates, lag). */
 const SLOW_MS = 15_000;
@@ -44,9 +44,51 @@ export const queries = {
       queryFn: () => calls.logs(entity, start, end, q),
       staleTime: 30_000,
     }),
+  templates: (filter: TemplateFilter) =>
+    queryOptions({
+      queryKey: ["templates", filter],
+      queryFn: () => calls.templates(filter),
+      refetchInterval: SLOW_MS,
+      placeholderData: (previous) => previous,
+    }),
+  templateLines: (template: string, entity: string) =>
+    queryOptions({
+      queryKey: ["template-lines", template, entity],
+      queryFn: () => calls.templateLines(template, entity),
+      staleTime: 5000,
+    }),
+  explanation: (finding: string) =>
+    queryOptions({
+      queryKey: ["explanation", finding],
+      queryFn: () => calls.explanation(finding),
+      staleTime: 10_000,
+    }),
+  events: (filter: EventFilter) =>
+    infiniteQueryOptions({
+      queryKey: ["events", filter],
+      queryFn: ({ pageParam }) => calls.events({ ...filter, after: pageParam }),
+      initialPageParam: "",
+      getNextPageParam: (last) => last.next || undefined,
+      placeholderData: (previous) => previous,
+    }),
   models: () => queryOptions({ queryKey: ["models"], queryFn: calls.models, refetchInterval: SLOW_MS }),
   model: (name: string) =>
     queryOptions({ queryKey: ["model", name], queryFn: () => calls.model(name), refetchInterval: SLOW_MS }),
+  rehearsal: (model: string, version: string) =>
+    queryOptions({
+      queryKey: ["rehearsal", model, version],
+      queryFn: () => calls.rehearsal(model, version),
+      refetchInterval: SLOW_MS,
+    }),
+  trust: (model: string) =>
+    queryOptions({ queryKey: ["trust", model], queryFn: () => calls.trust(model), refetchInterval: SLOW_MS }),
+  shadowFindings: (detector: string) =>
+    queryOptions({
+      queryKey: ["shadow-findings", detector],
+      queryFn: () => calls.shadowFindings(detector),
+      refetchInterval: SLOW_MS,
+    }),
+  delivery: () => queryOptions({ queryKey: ["delivery"], queryFn: calls.delivery, refetchInterval: SLOW_MS }),
   backtests: (model: string) =>
     queryOptions({
       queryKey: ["backtests", model],

@@ -6,7 +6,10 @@ import {
   IconFlame,
   IconHandStop,
   IconHome,
+  IconListSearch,
   IconLogout,
+  IconNews,
+  IconRocket,
   IconSearch,
   IconSettings,
 } from "@tabler/icons-react";
@@ -94,9 +97,21 @@ function Navigation() {
           </span>
         ) : null}
       </Link>
+      <Link to="/logs" className={css.link ?? ""} activeOptions={{ includeSearch: false }}>
+        <IconListSearch size={17} stroke={1.8} aria-hidden />
+        {strings.nav.logs}
+      </Link>
+      <Link to="/events" className={css.link ?? ""} activeOptions={{ includeSearch: false }}>
+        <IconNews size={17} stroke={1.8} aria-hidden />
+        {strings.nav.events}
+      </Link>
       <Link to="/models" className={css.link ?? ""}>
         <IconBrain size={17} stroke={1.8} aria-hidden />
         {strings.nav.models}
+      </Link>
+      <Link to="/delivery" className={css.link ?? ""}>
+        <IconRocket size={17} stroke={1.8} aria-hidden />
+        {strings.nav.delivery}
       </Link>
       {demo ? (
         <Link to="/demo" className={css.link ?? ""}>

@@ -9,7 +9,7 @@ import {
 } from "@tanstack/react-router";
 import { queries } from "../api/queries";
 import { ProblemError } from "../api/request";
-import type { IncidentState, Severity } from "../api/types";
+import type { EventKind, IncidentState, Severity } from "../api/types";
 import { NotFound, RouteProblem } from "./Fallbacks";
 import { Shell } from "./Shell";
 
@@ -90,6 +90,47 @@ const incident = createRoute({
   component: lazyRouteComponent(() => import("../features/incidents/IncidentPage"), "IncidentPage"),
 });
 
+const finding = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/findings/$id",
+  component: lazyRouteComponent(() => import("../features/findings/FindingPage"), "FindingPage"),
+});
+
+interface LogsSearch {
+  q?: string;
+  by?: "text";
+  entity?: string;
+  errors?: "only";
+  order?: "errors" | "newest" | "latest";
+  template?: string;
+}
+
+const logs = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/logs",
+  validateSearch: (search: Record<string, unknown>): LogsSearch => ({
+    q: text(search.q),
+    by: oneOf(["text"], search.by),
+    entity: text(search.entity),
+    errors: oneOf(["only"], search.errors),
+    order: oneOf(["errors", "newest", "latest"], search.order),
+    template: text(search.template),
+  }),
+  component: lazyRouteComponent(() => import("../features/logs/LogsPage"), "LogsPage"),
+});
+
+const KINDS: readonly EventKind[] = ["change", "notice", "external_alert", "new_template"];
+
+const events = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/events",
+  validateSearch: (search: Record<string, unknown>): { kind?: EventKind; entity?: string } => ({
+    kind: oneOf(KINDS, search.kind),
+    entity: text(search.entity),
+  }),
+  component: lazyRouteComponent(() => import("../features/events/EventsPage"), "EventsPage"),
+});
+
 const models = createRoute({
   getParentRoute: () => signedIn,
   path: "/models",
@@ -106,6 +147,12 @@ const model = createRoute({
   component: lazyRouteComponent(() => import("../features/models/ModelPage"), "ModelPage"),
 });
 
+const delivery = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/delivery",
+  component: lazyRouteComponent(() => import("../features/delivery/DeliveryPage"), "DeliveryPage"),
+});
+
 const demo = createRoute({
   getParentRoute: () => signedIn,
   path: "/demo",
@@ -120,7 +167,7 @@ const settings = createRoute({
 
 const routeTree = root.addChildren([
   login,
-  signedIn.addChildren([home, incidents, incident, models, model, demo, settings]),
+  signedIn.addChildren([home, incidents, incident, finding, logs, events, models, model, delivery, demo, settings]),
 ]);
 
 export function makeRouter(client: QueryClient) {

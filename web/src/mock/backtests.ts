@@ -50,6 +50,7 @@ export const backtests: Backtest[] = [
       repeats: 0,
       pages_per_week: 2,
       cpu_s_per_day: 10.1,
+      classes: [],
       median_delay_s: 17,
     },
     pages: [
@@ -60,6 +61,7 @@ export const backtests: Backtest[] = [
         start: minutesAgo(3011),
         detected: minutesAgo(3010),
         alerts: 6,
+        entities: [],
         suspect: "service:catalog",
         rank: 1,
         label: "60a1a0723bab2046",
@@ -72,6 +74,7 @@ export const backtests: Backtest[] = [
         start: minutesAgo(902),
         detected: minutesAgo(900),
         alerts: 1,
+        entities: [],
         suspect: "service:cart",
         rank: 0,
         label: "02389526abe397c5",

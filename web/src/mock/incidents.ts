@@ -199,6 +199,7 @@ function alert(name: string, fields: Partial<Alert> & Pick<Alert, "entity" | "si
     end: null,
     incident: LIVE_ID,
     source: "twofold",
+    kind: "observed",
     findings: [],
     count: 1,
     score: 8.4,

@@ -2,6 +2,7 @@
 import type { Execution, Incident, User } from "../api/types";
 import { backtests } from "./backtests";
 import { hex, NOW } from "./clock";
+import { delivery, rehearsal, shadowFindings, trust } from "./governed";
 import { changes, demo, home, session, tokens, users } from "./home";
 import { detailOf, findings, incidents } from "./incidents";
 import { modelOf, models } from "./models";
@@ -166,6 +167,10 @@ const ROUTES: Route[] = [
     ({ query }) => page(backtests.filter((each) => each.model === query.get("model"))),
   ],
   ["POST", /^\/backtests$/, () => backtests[0]],
+  ["GET", /^\/detectors\/([^/]+)\/shadow$/, () => rehearsal],
+  ["GET", /^\/detectors\/([^/]+)\/trust$/, () => trust],
+  ["GET", /^\/shadow\/findings$/, () => page(shadowFindings)],
+  ["GET", /^\/delivery$/, () => delivery],
   ["GET", /^\/runbooks$/, () => page(runbooks)],
   ["POST", /^\/executions$/, ({ body }) => proposed(body)],
   [

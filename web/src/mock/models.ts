@@ -131,7 +131,10 @@ export function modelOf(name: string): ModelDetail | null {
       runs: [],
       datasets: [],
       drift: [],
-      traffic: [{ version: found.live_version, stage: "live", weight: 1 }],
+      traffic: [
+        { version: found.live_version, stage: "live", weight: 1 },
+        ...(name === "panel" ? [{ version: "5", stage: "shadow" as const, weight: 0 }] : []),
+      ],
     };
   }
   return {

@@ -35,6 +35,8 @@ describe("every page is free of axe violations", () => {
     [`/incidents/${LIVE_ID}`, "Payment is slow and fails; checkout and gateway follow"],
     ["/models", "Models"],
     ["/models/recommendation", "recommendation"],
+    ["/models/panel", "panel"],
+    ["/delivery", "Delivery"],
     ["/demo", "Demo shop"],
     ["/settings", "Settings"],
     ["/login", "Twofold"],
@@ -43,6 +45,23 @@ describe("every page is free of axe violations", () => {
     await screen.findByRole("heading", { level: 1, name: title });
     await waitFor(() => expect(screen.queryAllByLabelText(strings.loading)).toHaveLength(0));
     expect(await violations(container)).toEqual([]);
+  });
+});
+
+describe("a detector is governed like a model", () => {
+  test("what its shadow would have paged stands beside what was paged, and how far it is trusted", async () => {
+    open("/models/panel");
+    await screen.findByText("panel@5 sees what panel@4 sees; none of it is an alert");
+    const table = within(screen.getByRole("group", { name: strings.governed.onlyShadow }));
+    expect(table.getByText("Memory of search grows")).toBeTruthy();
+    await screen.findByText(/9 right, 2 false/);
+  });
+
+  test("pipelines and deployments have a page", async () => {
+    const { user } = open("/");
+    await user.click(await screen.findByRole("link", { name: strings.nav.delivery }));
+    const table = within(await screen.findByRole("group", { name: strings.delivery.deployments }));
+    expect(table.getByText(/1 h 30 min/)).toBeTruthy();
   });
 });
 

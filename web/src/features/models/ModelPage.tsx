@@ -13,7 +13,9 @@ import { ModelActions } from "./ModelActions";
 import css from "./Models.module.css";
 import { Releases } from "./Releases";
 import { Runs } from "./Runs";
+import { Shadow } from "./Shadow";
 import { Traffic } from "./Traffic";
+import { TrustPanel } from "./TrustPanel";
 import { Versions } from "./Versions";
 
 const route = getRouteApi("/signed-in/models/$name");
@@ -55,6 +57,12 @@ function Content({ model }: { model: ModelDetail }) {
     >
       <Facts items={facts} />
       {model.kind === "served" ? <DriftPanel drift={model.drift} /> : null}
+      {model.kind === "detector" && live ? <TrustPanel model={model.model} /> : null}
+      {model.kind === "detector"
+        ? model.traffic
+            .filter((part) => part.stage === "shadow")
+            .map((part) => <Shadow key={part.version} model={model.model} version={part.version} />)
+        : null}
       {model.kind === "detector" ? <Backtests model={model} /> : null}
       <div className={css.columns}>
         <Versions versions={model.versions} traffic={model.traffic} />
@@ -63,7 +71,7 @@ function Content({ model }: { model: ModelDetail }) {
           <Releases releases={model.releases} />
         </div>
       </div>
-      {model.kind === "served" ? (
+      {model.kind === "served" || model.project ? (
         <div className={css.columns}>
           <Runs runs={model.runs} />
           <Datasets datasets={model.datasets} />
