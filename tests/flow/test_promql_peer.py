@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
+import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +31,12 @@ from twofold.store.history import Table
 from twofold.store.journal import batches
 from twofold.store.journal.codec import decode_series
 from twofold.store.promql import Labels
-from twofold.store.promql.values import NAME
+from twofold.store.promql.values import NAME, STALE_BITS
 
 PROMETHEUS = shutil.which("prometheus")
 CASES = Path(__file__).parents[1] / "unit" / "promql" / "cases"
 HALF_MS = 600_000
+MARK = struct.pack("<Q", STALE_BITS)
 Runs = Mapping[Labels, Sequence[tuple[int, float]]]
 
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="needs the Debian package prometheus on PATH")
@@ -131,10 +133,10 @@ def take(world: World, frames: Sequence[tuple[Position, Frame]]) -> None:
 
 
 def add_odd(world: World, runs: Runs, base_ms: int) -> None:
-    """NaN, infinities and marks of a series' end, which the receivers drop: straight into the history."""
+    """NaN and infinities, which the receivers drop: straight into the history. Marks of a series' end came by them."""
     world.history.written = 1 << 62  # behind every position of the journal
     for labels, samples in runs.items():
-        odd = [(at, value) for at, value in samples if not math.isfinite(value)]
+        odd = [(at, value) for at, value in samples if not math.isfinite(value) and struct.pack("<d", value) != MARK]
         if odd:
             known = dict(labels)
             sid, _ = world.catalog.register(known.pop(NAME), known, entity="", tenant="main")
