@@ -40,6 +40,7 @@ from twofold.store.history import Table
 from twofold.store.history.delta import DeltaHistory
 from twofold.store.journal.codec import encode_batch
 from twofold.store.ledger.sql import SqlLedger, open_ledger
+from twofold.store.promql import Limits
 
 SECRET = "correct horse battery"  # noqa: S105 - a test's secret
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -277,13 +278,21 @@ def _secret_hash() -> str:
     return hash_secret(SECRET)
 
 
-def build_world(folder: Path, config: Config | None = None) -> World:
+def build_world(folder: Path, config: Config | None = None, promql: Limits | None = None) -> World:
     """A new, empty one."""
     (folder / "ledger.sqlite").write_bytes(_empty_ledger())
     ledger = open_ledger(folder / "ledger.sqlite")
     catalog = FileCatalog(folder / "catalog")
     history = Telemetry(folder / "history")
     asked = Asked(ledger)
-    services = Services(ledger=ledger, history=history, catalog=catalog, responder=asked, models=asked, demo=asked)
+    services = Services(
+        ledger=ledger,
+        history=history,
+        catalog=catalog,
+        responder=asked,
+        models=asked,
+        demo=asked,
+        promql=promql or Limits(),
+    )
     api = create_api(services, config, [receivers()])
     return World(api=api, services=services, ledger=ledger, history=history, catalog=catalog, asked=asked)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +18,7 @@ from twofold.records.access import Role
 from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.history import Table
+from twofold.store.promql import Limits
 
 NOW_NS = to_ns(NOW)
 NOW_S = int(NOW.timestamp())
@@ -89,6 +93,72 @@ def test_a_form_is_read_like_the_query_string(shop: World) -> None:
     assert found.json() == {"status": "success", "data": {"resultType": "scalar", "result": [5, "1"]}}
 
 
+def test_grafana_asks_by_forms_with_selectors_and_without_a_time(shop: World) -> None:
+    """What its data source sends: health, explore, variables, the builder's lists."""
+
+    def form(path: str, **data: Any) -> Any:
+        found = shop.ask("POST", f"/prometheus/api/v1/{path}", Role.VIEWER, data=data)
+        assert found.status_code == 200, found.text
+        return found.json()["data"]
+
+    assert form("query", query="1+1", timeout="30s")["result"][1] == "2"
+    assert abs(float(form("query", query="time()")["result"][1]) - time.time()) < 60
+    found = form(
+        "query_range", query='rate(http_requests_total{job=~"cart|till"}[1m])', start=NOW_S - 60, end=NOW_S, step="15"
+    )
+    assert len(found["result"]) == 3
+    span = {"start": NOW_S - 600, "end": NOW_S}
+    assert form("labels", **{"match[]": ['{code="500"}', '{code="200"}']}, **span) == ["__name__", "code", "job"]
+    found = form("series", **{"match[]": "http_requests_total"}, **span, limit=2)
+    assert [each["job"] for each in found] == ["cart", "till"]
+    assert result(shop, "label/code/values", **{"match[]": ['{job="till"}', '{job="cart"}']}, **span) == ["200", "500"]
+    assert result(shop, "label/__name__/values", limit=40_000, **span) == ["http_requests_total"]
+    assert result(shop, "metadata", limit=5, limit_per_metric=1)
+    found = form("query", query="http_requests_total", time=NOW_S, limit=2)
+    assert len(found["result"]) == 2
+
+
+def test_a_series_that_came_after_the_first_question_is_seen(world: World) -> None:
+    for number in range(3):
+        world.catalog.register("up", {"host": str(number)}, entity="", tenant="main")
+        assert len(result(world, "series", **{"match[]": "up"})) == number + 1
+
+
+def test_a_series_ends_where_its_sender_says(world: World) -> None:
+    sid, _ = world.catalog.register("up", {"job": "cart"}, entity="service:cart", tenant="main")
+    mark = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+    rows = [(60, 1.0), (30, mark)]
+    world.history.add(
+        Table.SAMPLES, *({"sid": sid, "time_ns": NOW_NS - s * SECOND_NS, "value": value} for s, value in rows)
+    )
+    for _ in range(2):
+        seen = [len(result(world, "query", query="up", time=NOW_S - back)["result"]) for back in (61, 60, 31, 30, 0)]
+        assert seen == [0, 1, 1, 0, 0]
+        assert result(world, "query", query="count_over_time(up[5m])", time=NOW_S)["result"][0]["value"][1] == "1"
+        assert result(world, "query", query="absent(up)", time=NOW_S)["result"]
+        world.history.flush()
+
+
+def test_bounds_are_those_that_were_set(tmp_path: Path) -> None:
+    limits = Limits(series=2, samples=10, points=5, query_bytes=30, lookback_ms=1000)
+    world = build_world(tmp_path, promql=limits)
+    for host in "abc":
+        sid, _ = world.catalog.register("up", {"host": host}, entity="", tenant="main")
+        rows = ({"sid": sid, "time_ns": NOW_NS - s * SECOND_NS, "value": 1.0} for s in range(30))
+        world.history.add(Table.SAMPLES, *rows)
+    for words, query in (
+        ("more than 2 series", "up"),
+        ("more than 10", 'up{host="a"}[1m]'),
+        ("limit 30", "up" + " " * 30),
+    ):
+        found = ask(world, "query", query=query, time=NOW_S)
+        assert words in found.json()["error"], found.text
+    found = ask(world, "query_range", query="1", start=0, end=10, step=1)
+    assert "5 points" in found.json()["error"]
+    assert not result(world, "query", query='up{host="a"}', time=NOW_S + 1)["result"]
+    world.close()
+
+
 def test_names_with_dots_are_shown_and_asked_for_with_underscores(world: World) -> None:
     sid, _ = world.catalog.register("span.rate", {"http.route": "/"}, entity="service:x", tenant="main")
     world.history.add(Table.SAMPLES, {"sid": sid, "time_ns": NOW_NS, "value": 2.0})
@@ -131,7 +201,7 @@ def test_another_tenant_sees_nothing(shop: World) -> None:
         ("query", {"query": 'label_replace(http_requests_total, "a", "", "b", "(")'}, 400, "bad_data", "expression"),
         ("query", {"query": "sum(" * 99 + "x" + ")" * 99}, 400, "bad_data", "limit 64"),
         ("query", {"query": "http_requests_total * on(job) http_requests_total"}, 422, "execution", "many-to-many"),
-        ("query", {"query": "info(x)"}, 422, "execution", "not supported"),
+        ("query", {"query": "start_timestamp(x)"}, 422, "execution", "not supported"),
         ("query_range", {"query": "x", "start": 0, "end": 99, "step": 0}, 400, "bad_data", "step"),
         ("query_range", {"query": "x", "start": 9, "end": 1, "step": 1}, 400, "bad_data", "end timestamp"),
         ("query_range", {"query": "x", "start": 0, "end": 11_000, "step": 1}, 400, "bad_data", "11,000 points"),

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.promql.memory import Memory
-from twofold.errors import InputError, TooLarge, Unsupported
+from twofold.config import build
+from twofold.errors import ConfigError, InputError, TooLarge, Unsupported
 from twofold.store.promql import Engine, Limits, TimedOut
 from twofold.store.promql.values import make_labels
 
@@ -80,3 +81,15 @@ def test_a_time_out_of_range_is_refused(memory: Memory, query: str) -> None:
 def test_what_is_not_evaluated_is_said_so(memory: Memory) -> None:
     with pytest.raises(Unsupported, match="start_timestamp is not supported"):
         Engine().instant(memory, "start_timestamp(m)", 0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("series", 0), ("seconds", -1.0), ("depth", 65), ("operators", 1000)])
+def test_a_bound_that_cannot_be_is_refused_at_the_start(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"promql\.{name} is {value}"):
+        build({"home": ".", "promql": {name: value}})
+
+
+def test_a_query_that_comes_again_is_held_to_the_bounds_of_that_time(memory: Memory) -> None:
+    assert Engine().instant(memory, "((1))", 0).vector
+    with pytest.raises(InputError, match="limit 1"):
+        Engine(Limits(depth=1)).instant(memory, "((1))", 0)
