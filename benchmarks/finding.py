@@ -65,7 +65,7 @@ def lines(rows: int) -> Iterator[pa.RecordBatch]:
         attributes = '{"http.request.method": "GET", "http.route": "/api/v1/orders/{id}", "code.lineno": 231}'
         yield pa.record_batch(
             [
-                BEGIN_NS + index * HOUR_NS // rows,
+                BEGIN_NS + index * (HOUR_NS // rows),
                 pa.array([f"service:service-{service}"] * len(index)).dictionary_encode(),
                 pa.array(np.where(draw.random(len(index)) < 0.02, 17, 9), pa.int8()),  # noqa: PLR2004 - two in a hundred
                 pa.array(bodies),

@@ -9,7 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, uint8, uint64
 
-from twofold.store.history.grams import LONG, MULTIPLY_1, MULTIPLY_2, ONE, SHAPES, THREE, TWO
+from twofold.store.history.grams import (
+    DIGITS,
+    LONG,
+    LONG_BITS,
+    MULTIPLY_1,
+    MULTIPLY_2,
+    NUMBER,
+    ONE,
+    OTHER_BITS,
+    SHAPE_BITS,
+    SHAPES,
+    THREE,
+    TWO,
+)
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
@@ -17,7 +30,7 @@ Words = npt.NDArray[np.uint64]
 
 _STRIDE = 64
 _LAST_SHAPE, _LAST_TWO, _LAST_ONE = SHAPES - 1, 4095, 63
-_LONG_BITS = (1 << 8 * LONG) - 1
+_LONG_MASK, _DIGITS_MASK = (1 << 8 * LONG) - 1, (1 << 8 * DIGITS) - 1
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba has no types
@@ -25,39 +38,37 @@ def mark_pieces(
     data: Bytes, begin: Ints, lower: Bytes, classes: Bytes, words: Words, seen: Words
 ) -> None:  # pragma: no cover - compiled
     """Set the bits of all pieces of the lines; `seen` is a bit for each piece by classes, all zero."""
-    last = uint64(len(words) - 1)
     for row in range(len(begin) - 1):
         low, high = uint64(begin[row]), uint64(begin[row + 1])
         first = low + uint64(LONG - 1)
-        long, shape = uint64(0), uint64(0)
+        last, shape, digits = uint64(0), uint64(0), uint64(0)
         for at in range(low, high):
             byte = data[at]
             shape = ((shape << uint64(6)) | uint64(classes[byte])) & uint64(_LAST_SHAPE)
             seen[shape >> uint64(6)] |= uint64(1) << (shape & uint64(63))
-            long = ((long << uint64(8)) | uint64(lower[byte])) & uint64(_LONG_BITS)
-            if at >= first:
-                mixed = long * uint64(MULTIPLY_1)
-                mixed ^= mixed >> uint64(32)
-                mixed *= uint64(MULTIPLY_2)
-                bits = (uint64(1) << (mixed & uint64(63))) | (uint64(1) << ((mixed >> uint64(6)) & uint64(63)))
-                words[(mixed >> uint64(48)) & last] |= bits
+            last = (last << uint64(8)) | uint64(lower[byte])
+            if at >= first and last & uint64(_LONG_MASK):
+                _mark(words, last & uint64(_LONG_MASK), LONG_BITS)
+            digits = digits + uint64(1) if uint8(byte - uint8(48)) < uint8(10) else uint64(0)
+            if digits >= uint64(DIGITS):
+                _mark(words, (last & uint64(_DIGITS_MASK)) | uint64(NUMBER), OTHER_BITS)
     for place in range(uint64(len(seen))):
         if seen[place]:
             for bit in range(uint64(64)):
                 if (seen[place] >> bit) & uint64(1):
                     shape = (place << uint64(6)) | bit
-                    _mark(words, shape | uint64(THREE))
-                    _mark(words, (shape & uint64(_LAST_TWO)) | uint64(TWO))
-                    _mark(words, (shape & uint64(_LAST_ONE)) | uint64(ONE))
+                    _mark(words, shape | uint64(THREE), SHAPE_BITS)
+                    _mark(words, (shape & uint64(_LAST_TWO)) | uint64(TWO), OTHER_BITS)
+                    _mark(words, (shape & uint64(_LAST_ONE)) | uint64(ONE), OTHER_BITS)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]  # numba has no types
-def _mark(words: Words, number: int) -> None:  # pragma: no cover - compiled
+def _mark(words: Words, number: int, count: int) -> None:  # pragma: no cover - compiled
     mixed = number * uint64(MULTIPLY_1)
     mixed ^= mixed >> uint64(32)
     mixed *= uint64(MULTIPLY_2)
     bits = uint64(0)
-    for bit in range(uint64(4)):
+    for bit in range(uint64(count)):
         bits |= uint64(1) << ((mixed >> (uint64(6) * bit)) & uint64(63))
     words[(mixed >> uint64(48)) & uint64(len(words) - 1)] |= bits
 

@@ -101,7 +101,7 @@ class DeltaHistory:
         self._hot = {table: Hot(LAYOUTS[table]) for table in Table}
         self._reader = SampleReader(self._config.threads, self._config.blocks_bytes)
         self._opened = Opened()
-        self._lines = LineReader(self._opened, seconds=self._config.sql.seconds)
+        self._lines = LineReader(self._opened, seconds=self._config.sql.seconds, threads=self._config.threads)
         self._traces = TraceReader(self._opened)
         self._compactor = Compactor(
             root, self._tables, self._pins, self._config.compact, window_hours=self._config.window_hours
@@ -381,6 +381,7 @@ class DeltaHistory:
                 self.flush()
         finally:
             self._reader.close()
+            self._lines.close()
 
 
 def _number(position: Position) -> int:

@@ -21,22 +21,30 @@ import pyarrow.compute as pc
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Hashes = npt.NDArray[np.uint64]
+Int32s = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
 
 LONG: Final = 5
-"""Bytes of a long piece. Numbers of six digits, as orders and users have, still hold two of them."""
+"""Bytes of a long piece."""
+DIGITS: Final = 6
 CLASSES: Final = 64
 SHAPES: Final = CLASSES**3
 BITS_PER_BYTE: Final = 2
 """Bits of a filter for each byte of text before it is folded; text that repeats itself, as logs do, ends with one."""
+LONG_BITS, SHAPE_BITS, OTHER_BITS = 2, 4, 5
+"""Bits of a piece in its word. A needle has many long pieces and few of the others."""
 LEAST_WORDS, MOST_WORDS = 16, 1 << 16
 _FIRST_BITS: Final = 1 << 14  # pieces of one to three characters are many in the first lines already
-_SPARSE: Final = 0.25  # share of bits below which a filter is folded in half
+_SPARSE: Final = 0.28  # share of bits below which a filter is folded in half
+_AT_ONCE: Final = 256
 _ENOUGH: Final = 200_000  # rows for which loading the compiler pays; it takes 150 MB
 _NAMED: Final = b"abcdefghijklmnopqrstuvwxyz0123456789 ._-/:=,\"'()[]{}<>"
 MULTIPLY_1, MULTIPLY_2 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
-THREE, TWO, ONE, TRACE, ENTITY = (each << 60 for each in range(1, 6))
-"""What a number is, in its highest bits: a piece by classes, a trace id, an entity. Long pieces have none."""
+THREE, TWO, ONE, TRACE, ENTITY, NUMBER = (each << 60 for each in range(1, 7))
+"""What a number is, in its highest bits: a piece by classes, a trace id, an entity, digits. Long pieces have none."""
 _ASCII: Final = 0x80
+_TEN: Final = np.uint64(10)
+_ALL_DIGITS: Final = 0x010101010101
 _ID: Final = 32
 
 
@@ -84,7 +92,7 @@ def needle_of(text: str) -> bytes:
     return found
 
 
-def data_of(texts: pa.Array) -> tuple[Bytes, npt.NDArray[np.int32]]:
+def data_of(texts: pa.Array) -> tuple[Bytes, Int32s]:
     """Bytes of all texts, and where in them each begins; the last number is their end."""
     _, offsets, data = texts.buffers()
     if not len(texts):
@@ -106,46 +114,79 @@ def filter_of(texts: pa.Array, others: Hashes, *, rows: int) -> Words:
         mark_pieces(data, begin, LOWER, CLASS, words, np.zeros(SHAPES // 64, np.uint64))
     else:
         _mark_pieces(data, begin, words)
-    _mark(words, others, 4)
+    _mark(words, others, OTHER_BITS)
     return _shrunk(words)
 
 
-def _mark_pieces(data: Bytes, begin: npt.NDArray[np.int32], words: Words) -> None:
-    """As the compiled way does; five times slower."""
+def _mark_pieces(data: Bytes, begin: Int32s, words: Words) -> None:
+    """As the compiled way does, a few lines at a time so that all stays in the processor's cache; ten times slower."""
+    seen, bits = np.zeros(SHAPES, bool), np.zeros(len(words) * 64, bool)
+    for row in range(0, len(begin) - 1, _AT_ONCE):
+        some = begin[row : row + _AT_ONCE + 1]
+        if some[-1] > some[0]:
+            _see(data[some[0] : some[-1]], some - some[0], seen, bits, np.uint32(len(words) - 1))
+    words |= np.packbits(bits, bitorder="little").view(np.uint64)
+    two, one = seen.reshape(CLASSES, -1).any(0), seen.reshape(-1, CLASSES).any(0)
+    for kind, shapes, count in ((THREE, seen, SHAPE_BITS), (TWO, two, OTHER_BITS), (ONE, one, OTHER_BITS)):
+        _mark(words, np.flatnonzero(shapes).astype(np.uint64) | np.uint64(kind), count)
+
+
+def _see(data: Bytes, begin: Int32s, seen: Bools, bits: Bools, last: np.uint32) -> None:
+    """Note the shapes of some lines, and the bits of their long pieces."""
     starts = begin[:-1][begin[1:] > begin[:-1]]
-    one = CLASS[data].astype(np.uint32)
+    one = CLASS.take(data).astype(np.uint32)
     before = _shifted(one, starts)
-    seen = np.zeros(SHAPES, bool)
-    seen[one | before << 6 | _shifted(before, starts) << 12] = True
-    two, one_byte = seen.reshape(CLASSES, -1).any(0), seen.reshape(-1, CLASSES).any(0)
-    for kind, shapes in ((THREE, seen), (TWO, two), (ONE, one_byte)):
-        _mark(words, np.flatnonzero(shapes).astype(np.uint64) | np.uint64(kind), 4)
+    seen[one | before << np.uint32(6) | _shifted(before, starts) << np.uint32(12)] = True
     if len(data) < LONG:
         return
-    low = LOWER[data].astype(np.uint64)
-    long = low[LONG - 1 :].copy()
-    for back in range(1, LONG):
-        long |= low[LONG - 1 - back : len(low) - back] << np.uint64(8 * back)
-    whole = np.ones(len(long), bool)
-    for into in range(1, LONG):  # pieces that begin in a line before
+    low = LOWER.take(data).astype(np.uint64)
+    _set(bits, _pieces(low, starts, LONG), LONG_BITS, last)
+    digits = np.flatnonzero(
+        _pieces((low - np.uint64(ord("0")) < _TEN).astype(np.uint64), starts, DIGITS) == _ALL_DIGITS
+    )
+    if len(digits):
+        _set(bits, _pieces(low, starts, DIGITS)[digits] | np.uint64(NUMBER), OTHER_BITS, last)
+
+
+def _pieces(low: Hashes, starts: Int32s, size: int) -> Hashes:
+    """All pieces of so many bytes as numbers; 0 for those that begin in a line before."""
+    if len(low) < size:
+        return np.zeros(0, np.uint64)
+    found = low[size - 1 :].copy()
+    for back in range(1, size):
+        found |= low[size - 1 - back : len(low) - back] << np.uint64(8 * back)
+    for into in range(1, size):
         crossing = starts - into
-        whole[crossing[(crossing >= 0) & (crossing < len(long))]] = False
-    _mark_many(words, long[whole])
+        found[crossing[(crossing >= 0) & (crossing < len(found))]] = 0
+    return found
 
 
-def _shifted(values: npt.NDArray[np.uint32], starts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+def _set(bits: Bools, numbers: Hashes, count: int, last: np.uint32) -> None:
+    """As `_mark`, over a byte for each bit: quicker for numbers by the thousand."""
+    mixed = _mixed(numbers[numbers > 0])
+    place = (mixed >> np.uint64(48)).astype(np.uint32) & last
+    place <<= np.uint32(6)
+    for bit in range(count):
+        bits[place | (mixed >> np.uint64(6 * bit)).astype(np.uint32) & np.uint32(63)] = True
+
+
+def _shifted(values: npt.NDArray[np.uint32], starts: Int32s) -> npt.NDArray[np.uint32]:
     found = np.zeros_like(values)
     found[1:] = values[:-1]
     found[starts] = 0
     return found
 
 
+def _mixed(numbers: Hashes) -> Hashes:
+    mixed = numbers * np.uint64(MULTIPLY_1)
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= np.uint64(MULTIPLY_2)
+    return mixed
+
+
 def _places(numbers: Hashes, bits: int, words: int) -> tuple[npt.NDArray[np.intp], Words]:
     """Of each number its word and its bits there."""
-    with np.errstate(over="ignore"):
-        mixed = numbers * np.uint64(MULTIPLY_1)
-        mixed ^= mixed >> np.uint64(32)
-        mixed *= np.uint64(MULTIPLY_2)
+    mixed = _mixed(numbers)
     masks = np.zeros(len(numbers), np.uint64)
     for bit in range(bits):
         masks |= np.uint64(1) << ((mixed >> np.uint64(6 * bit)) & np.uint64(63))
@@ -155,22 +196,6 @@ def _places(numbers: Hashes, bits: int, words: int) -> tuple[npt.NDArray[np.intp
 def _mark(words: Words, numbers: Hashes, bits: int) -> None:
     places, masks = _places(numbers, bits, len(words))
     np.bitwise_or.at(words, places, masks)
-
-
-def _mark_many(words: Words, numbers: Hashes) -> None:
-    """As `_mark` with two bits, the quick way for numbers by the ten thousand."""
-    mixed = numbers * np.uint64(MULTIPLY_1)
-    mixed ^= mixed >> np.uint64(32)
-    mixed *= np.uint64(MULTIPLY_2)
-    low = mixed.astype(np.uint32)
-    mixed >>= np.uint64(48)
-    place = mixed.astype(np.uint32)
-    place &= np.uint32(len(words) - 1)
-    place <<= np.uint32(6)
-    seen = np.zeros(len(words) * 64, bool)
-    seen[place | low & np.uint32(63)] = True
-    seen[place | low >> np.uint32(6) & np.uint32(63)] = True
-    words |= np.packbits(seen, bitorder="little").view(np.uint64)
 
 
 def _shrunk(words: Words) -> Words:
@@ -189,19 +214,25 @@ class Probe:
 
     def __init__(self, needle: bytes, others: Sequence[int] = ()) -> None:
         data = np.frombuffer(needle, np.uint8)
-        kinds: list[int] = list(others)
         classes = [int(each) for each in CLASS[data]]
         size = min(3, len(classes))
         kind = (0, ONE, TWO, THREE)[size]
-        for at in range(len(classes) - size + 1 if size else 0):
-            number = 0
-            for each in classes[at : at + size]:
-                number = number << 6 | each
-            kinds.append(number | kind)
-        long = [int.from_bytes(bytes(data[at : at + LONG]), "big") for at in range(len(data) - LONG + 1)]
-        self._asked = [
-            (np.array(sorted(set(numbers)), np.uint64), bits) for numbers, bits in ((long, 2), (kinds, 4)) if numbers
+        shapes = [
+            sum(each << 6 * (size - 1 - place) for place, each in enumerate(classes[at : at + size])) | kind
+            for at in range(len(classes) - size + 1 if size else 0)
         ]
+        long = [_number(needle, at, LONG) for at in range(len(needle) - LONG + 1)]
+        digits = [
+            _number(needle, at, DIGITS) | NUMBER
+            for at in range(len(needle) - DIGITS + 1)
+            if needle[at : at + DIGITS].isdigit()
+        ]
+        asked = (
+            ([*others, *digits], OTHER_BITS),
+            (long, LONG_BITS),
+            (shapes, SHAPE_BITS if kind == THREE else OTHER_BITS),
+        )
+        self._asked = [(np.array(sorted({*numbers} - {0}), np.uint64), bits) for numbers, bits in asked]
 
     def passes(self, words: Words, begin: npt.NDArray[np.int64], filters: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Those of the filters that may hold all of it; the n-th one is `words[begin[n]:begin[n + 1]]`."""
@@ -214,6 +245,10 @@ class Probe:
                     own = own[words[begin[own] + place] & mask == mask]
             left.append(own)
         return np.sort(np.concatenate(left[1:] or left))
+
+
+def _number(needle: bytes, at: int, size: int) -> int:
+    return int.from_bytes(needle[at : at + size], "big")
 
 
 def entity_number(entity: str) -> int:

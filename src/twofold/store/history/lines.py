@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from twofold.errors import TooLarge
 from twofold.records.columns import LOGS
@@ -29,6 +33,8 @@ LINES: Final = pa.schema(
 )
 """Columns of an answer."""
 _GATHERED: Final = 4096  # rows of small frames that are looked at together
+_APART: Final = 4  # looks from which on threads share them
+_WAVE: Final = 64
 _COMPILED: Final = 1 << 18  # bytes for which loading the compiler pays
 _COMMON: Final = b" etaoinsrhldcumpfgwybvk01234567890-./:=,_\"'"
 
@@ -49,49 +55,48 @@ class LineReader:
 
     Args:
         seconds: Longest search.
+        threads: That read at the same time once a search is wide.
     """
 
-    def __init__(self, opened: Opened, *, seconds: float) -> None:
+    def __init__(self, opened: Opened, *, seconds: float, threads: int) -> None:
         self._opened = opened
         self._seconds = seconds
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lines")
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
 
     def read(self, files: Sequence[str], hot: Sequence[Piece], asked: LineQuery) -> pa.Table:
         """The newest lines; of one time, those in no order.
 
         Raises:
+            Corrupt, Unavailable: A file cannot be read.
             TooLarge: Past the bound of time.
         """
-        until = time.monotonic() + self._seconds
         look = _Look(asked)
         sources = [*self._groups(files, asked, look.probe), *_gathered(hot)]
-        found, times, least = [], np.empty(0, np.int64), asked.start_ns
-        for source in sorted(sources, key=lambda each: each.last_ns, reverse=True):
-            if source.last_ns < least:
-                break
+        sources.sort(key=lambda each: each.last_ns, reverse=True)
+        newest = _Newest(asked)
+        with _Reading(self._opened) as reading:
+            for some in self._waves(sources, newest):
+                look_at = self._pool.map if len(some) >= _APART else map
+                for lines in look_at(look.at, map(reading.columns, some)):
+                    newest.add(lines)
+        return newest.table()
+
+    def _waves(self, sources: Sequence[_Source], newest: _Newest) -> Iterator[Sequence[_Source]]:
+        """What is looked at next, ever more at once, until no older line can be among the newest."""
+        until = time.monotonic() + self._seconds
+        at, size = 0, 1
+        while at < len(sources) and sources[at].last_ns >= newest.least_ns:
             if time.monotonic() > until:
                 raise TooLarge(
                     f"the search took longer than {self._seconds:g} s; ask for less time or more of the text",
                     reason="query_time",
                 )
-            lines = look.hot(source.pieces) if source.pieces else self._stored(source, look)
-            if not lines.num_rows:
-                continue
-            found.append(lines)
-            times = np.append(times, lines["time_ns"].to_numpy())
-            if len(times) >= asked.most:
-                times = np.partition(times, len(times) - asked.most)[len(times) - asked.most :]
-                least = int(times[0]) + 1  # an equal one would not be newer
-        if not found:
-            return LINES.empty_table()
-        return _newest(pa.concat_tables(found), asked.most)
-
-    def _stored(self, source: _Source, look: _Look) -> pa.Table:
-        with self._opened.reading(source.path) as file:
-
-            def read(columns: Sequence[str]) -> pa.Table:
-                return file.read_row_group(source.group, columns=list(columns), use_threads=False)
-
-            return look.at(read)
+            yield sources[at : at + size]
+            at, size = at + size, min(2 * size, _WAVE)
 
     def _groups(self, files: Sequence[str], asked: LineQuery, probe: Probe) -> Iterator[_Source]:
         for path in files:
@@ -105,6 +110,67 @@ class LineReader:
                 chosen = np.flatnonzero((last >= asked.start_ns) & (first < asked.end_ns))
             for group in chosen.tolist():
                 yield _Source(first_ns=int(first[group]), last_ns=int(last[group]), path=path, group=group)
+
+
+class _Newest:
+    """The newest lines so far.
+
+    Attributes:
+        least_ns: Older ones are none of them.
+    """
+
+    def __init__(self, asked: LineQuery) -> None:
+        self._most = asked.most
+        self._found: list[pa.Table] = []
+        self._times: Ints = np.empty(0, np.int64)
+        self.least_ns = asked.start_ns
+
+    def add(self, lines: pa.Table) -> None:
+        """Take lines of anywhere."""
+        if not lines.num_rows:
+            return
+        self._found.append(lines)
+        times = np.append(self._times, lines["time_ns"].to_numpy())
+        if len(times) >= self._most:
+            times = np.partition(times, len(times) - self._most)[len(times) - self._most :]
+            self.least_ns = int(times[0]) + 1  # one of the same time would not be newer
+        self._times = times
+
+    def table(self) -> pa.Table:
+        """Newest first."""
+        if not self._found:
+            return LINES.empty_table()
+        lines = pa.concat_tables(self._found)
+        order = np.argsort(-lines["time_ns"].to_numpy(), kind="stable")[: self._most]
+        return lines.take(pa.array(order))
+
+
+class _Reading:
+    """Files that one search reads: each is opened once a thread."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._stack = ExitStack()
+        self._files: dict[tuple[int, str], pq.ParquetFile] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.close()
+
+    def columns(self, source: _Source) -> Callable[[Sequence[str]], pa.Table]:
+        """What gives columns of a source's rows."""
+        if source.pieces:
+            rows = pa.Table.from_batches([piece.data for piece in source.pieces], LOGS)
+            return lambda names: rows.select(list(names))
+        return lambda names: self._file(source.path).read_row_group(source.group, list(names), use_threads=False)
+
+    def _file(self, path: str) -> pq.ParquetFile:
+        key = (threading.get_ident(), path)
+        if key not in self._files:
+            self._files[key] = self._stack.enter_context(self._opened.reading(path))
+        return self._files[key]
 
 
 class _Look:
@@ -128,12 +194,7 @@ class _Look:
                 self._columns.append(name)
         self._rest = [name for name in LINES.names if name not in self._columns]
 
-    def hot(self, pieces: Sequence[Piece]) -> pa.Table:
-        """Rows of frames."""
-        rows = pa.Table.from_batches([piece.data for piece in pieces], LOGS)
-        return self.at(rows.select)
-
-    def at(self, read: Any) -> pa.Table:
+    def at(self, read: Callable[[Sequence[str]], pa.Table]) -> pa.Table:
         """Matching rows, at most as many as are asked for; `read` gives columns."""
         rows = read(self._columns)
         index = np.flatnonzero(self._fits(rows))
@@ -191,8 +252,3 @@ def _gathered(pieces: Sequence[Piece]) -> Iterator[_Source]:
 def _taken(rows: pa.Table, index: Ints) -> Mapping[str, pa.Array]:
     places = pa.array(index)
     return {name: whole(rows[name].take(places)) for name in rows.column_names}
-
-
-def _newest(lines: pa.Table, most: int) -> pa.Table:
-    order = np.argsort(-lines["time_ns"].to_numpy(), kind="stable")[:most]
-    return lines.take(pa.array(order))

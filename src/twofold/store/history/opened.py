@@ -87,7 +87,7 @@ class Opened:
     def reading(self, path: str) -> Iterator[pq.ParquetFile]:
         """A file for the calling thread. Raises `Corrupt` and `Unavailable`."""
         footer = self.footer(path)
-        with _readable(path), pq.ParquetFile(path, metadata=footer, memory_map=True) as file:
+        with _readable(path), pa.memory_map(path) as mapped, pq.ParquetFile(mapped, metadata=footer) as file:
             yield file
 
     def times(self, path: str, column: str) -> tuple[Ints, Ints]:

@@ -182,12 +182,22 @@ def test_what_no_line_holds_is_answered_almost_without_reading(
     assert next(read) < 40, "row groups of a hundred, for seven questions"
 
 
-texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(WORDS), max_size=30)
+texts = st.lists(
+    st.text(st.characters(codec="utf-8"), max_size=12)
+    | st.text("0123456789x", min_size=4, max_size=20)
+    | st.sampled_from((*WORDS, "\0" * 7)),
+    max_size=30,
+)
 
 
 @settings(max_examples=80, deadline=None)
-@given(texts=texts, text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=7), pick=st.integers(0, 29))
-def test_both_ways_to_mark_and_to_compare_say_the_same(texts: list[str], text: str, pick: int) -> None:
+@given(
+    texts=texts,
+    text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=7),
+    pick=st.integers(0, 29),
+    size=st.integers(1, 9),
+)
+def test_both_ways_to_mark_and_to_compare_say_the_same(texts: list[str], text: str, pick: int, size: int) -> None:
     array = pa.array(texts, pa.string())
     others = np.array([5, 7], np.uint64)
     with pytest.MonkeyPatch.context() as patch:
@@ -196,7 +206,7 @@ def test_both_ways_to_mark_and_to_compare_say_the_same(texts: list[str], text: s
         slow = grams.filter_of(array, others, rows=0)
         wide = grams.filter_of(array, others, rows=10**9)
     assert np.array_equal(slow, wide)
-    needle = grams.needle_of((texts[pick % len(texts)][:5] if texts else "") or text)
+    needle = grams.needle_of((texts[pick % len(texts)][:size] if texts else "") or text)
     lower = pc.utf8_lower(array)
     expected = pc.match_substring(lower, needle.decode()).to_pylist()
     with pytest.MonkeyPatch.context() as patch:
