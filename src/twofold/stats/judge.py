@@ -99,9 +99,9 @@ def _follow(s: Any, y: float, dt_s: float, p: Any) -> None:  # pragma: no cover 
     """Learn the reference level of findings."""
     w = weight(dt_s, max(p.level_s, p.level_points * s.period_s), s.count)
     away = y - s.level
-    limit = 1.5 * p.clip * (s.level_spread + 0.5 * s.step_long + TINY)
-    s.run_level = min(s.run_level + 1.0, 200.0) if abs(away) > limit else max(s.run_level - 2.0, 0.0)
-    s.level += w * clip(away, limit * (1.0 + 0.25 * max(s.run_level - RUN, 0.0)))
+    limit = 1.5 * p.clip * (s.level_spread + 0.5 * s.step + TINY)
+    s.run_level = min(s.run_level + 1, 200) if abs(away) > limit else max(s.run_level - 2, 0)
+    s.level += w * clip(away, limit * (1.0 + 0.25 * max(s.run_level - RUN, 0)))
     s.level_spread += w * (min(abs(away), 2.0 * limit) - s.level_spread)
     old = (s.last_ns - s.first_ns) * NS > SEASON_AFTER_DAYS * DAY_S
     s.seasonal = 1 if old and s.spread < s.level_spread else 0
@@ -113,8 +113,8 @@ def _note(s: Any, y: float, expected: float, margin: float, score: float) -> Non
     effect = (y - expected) / (_size(s) + 0.25 * margin + TINY)
     if abs(effect) > abs(s.worst_effect):
         s.worst_effect = effect
-        s.worst_value = y + s.zero
-        s.worst_expected = expected + s.zero
+        s.worst_value = y
+        s.worst_expected = expected
         s.worst_margin = max(margin, 4.0 * _size(s))
     s.worst_score = max(s.worst_score, score)
 

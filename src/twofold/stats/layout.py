@@ -8,7 +8,7 @@ import numpy as np
 
 TAIL_BINS: Final = 32  # steps of 1.3 from 0.25: 0.25 … 850 usual sizes
 LAST: Final = 8
-PEAKS: Final = 2  # channels whose peaks are kept
+CHANNELS: Final = 2  # shock and shift
 HEAD: Final = 8  # samples gathered before anything is judged; their median starts every level
 DAY_S: Final = 86400.0
 NS: Final = 1e-9
@@ -53,43 +53,40 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("fast_rest", "f4"),  # fast level of the deseasoned value
             ("fast_error", "f4"),
             ("rest_error", "f4"),
-            ("shock", "f4"),  # usual size of A
+            ("shock", "f4"),  # usual size of it
             ("slow", "f4"),
             ("drift", "f4"),  # smoothed residual to the slow level and season
-            ("shift", "f4"),  # usual size of B
-            ("step_short", "f4"),
-            ("step_long", "f4"),
-            ("swing", "f4"),  # level of the log ratio of steps
-            ("swing_size", "f4"),  # usual size of C
+            ("shift", "f4"),  # usual size of it
+            ("step", "f4"),  # usual step
             ("spread", "f4"),  # usual distance from the slow level and season
-            ("run_shock", "f4"),
-            ("run_shift", "f4"),
+            ("run_shock", "u1"),
+            ("run_level", "u1"),
+            ("run_shift", "u2"),
             ("level", "f4"),  # reference level of findings
             ("level_spread", "f4"),
-            ("run_level", "f4"),
             ("recent", "f4"),  # deviation from the expected value, over a few samples
             ("judged", "f4"),  # samples in the histograms
             ("worst_score", "f4"),
-            ("worst_value", "f8"),
-            ("worst_expected", "f8"),
+            ("worst_value", "f4"),  # less `zero`, as the levels
+            ("worst_expected", "f4"),
             ("worst_margin", "f4"),
             ("worst_effect", "f4"),
             ("block_ns", "i8"),  # begin of the present block of peaks
             ("blocks", "u2"),
-            ("peaks", "u2", (PEAKS,)),  # blocks in which something moved
-            ("peak", "f4", (PEAKS,)),  # largest size of the present block
-            ("usual_peak", "f4", (PEAKS,)),  # median of the logarithms
-            ("peak_spread", "f4", (PEAKS,)),
-            ("moving", "f4", (PEAKS,)),  # share of blocks in which something moved
-            ("most", "f4", (PEAKS,)),  # largest logarithm of all
+            ("peaks", "u2", (CHANNELS,)),  # blocks in which something moved
+            ("peak", "f4", (CHANNELS,)),  # largest size of the present block
+            ("usual_peak", "f4", (CHANNELS,)),  # median of the logarithms
+            ("peak_spread", "f4", (CHANNELS,)),
+            ("moving", "f4", (CHANNELS,)),  # share of blocks in which something moved
+            ("most", "f4", (CHANNELS,)),  # largest logarithm of all
             ("stay_best", "f4"),  # of the present run of samples that stand out, for their rank
             ("stay_before", "f4"),  # and of what was before it
             ("recent_best", "f4"),
             ("held", "i2"),  # samples since the onset
             ("stay_gap", "u1"),  # samples since one stood out
             ("lasting", "f4"),  # fades slowly from the best sample
-            ("tails", "u2", (3, TAIL_BINS)),
-            ("last", "u1", (3, LAST)),  # bins of the last samples, to take them back when they open a finding
+            ("tails", "u2", (CHANNELS, TAIL_BINS)),
+            ("last", "u1", (CHANNELS, LAST)),  # bins of the last samples, to take them back when they open a finding
             ("season", "f4", (bins,)),
         ],
         align=True,
@@ -130,7 +127,6 @@ PARAMS: Final = np.dtype(
             "season_after_s",
             "tail_cap",
             "tail_prior",
-            "judge_prior",
             "block_s",
             "block_points",
             "shift_points",

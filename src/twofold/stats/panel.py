@@ -82,8 +82,8 @@ def _write(s: Any, row: int, what: int, time_ns: int, now: float, event: Any) ->
     event.time_ns = time_ns
     event.onset_ns = s.leave_ns
     event.score = s.worst_score
-    event.value = s.worst_value
-    event.expected = s.worst_expected
+    event.value = s.worst_value + s.zero
+    event.expected = s.worst_expected + s.zero
     event.margin = s.worst_margin
     event.effect = s.worst_effect
     event.now = now
@@ -119,7 +119,7 @@ def _learn(
     counted, held = s.opened_ns == 0, s.held
     sizes = score(s, y, season, place, bins, dt_s, p)
     if len(ranks):
-        ranks[0] = rank(s, sizes, past(s, sizes[0], sizes[1]), p)
+        ranks[0] = rank(s, sizes, past(s, sizes[0], sizes[1]))
     what = judge(s, y, expected, sizes, quantum, dt_s, time_ns, p)
     if s.count > SETTLED:
         note(s, sizes[0], sizes[1], time_ns, p)

@@ -20,7 +20,7 @@ import math
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.layout import NS, PEAKS
+from twofold.stats.layout import CHANNELS, NS
 
 SHOCK, SHIFT = 0, 1
 RATE: Final = 0.03  # weight of a block, once there are as many
@@ -89,7 +89,7 @@ def _past(s: Any, channel: int, size: float) -> float:  # pragma: no cover - com
 def begin(s: Any, time_ns: int) -> None:  # pragma: no cover - compiled
     """Nothing is known of peaks yet; the first block begins."""
     s.block_ns = time_ns
-    for channel in range(PEAKS):
+    for channel in range(CHANNELS):
         s.peak_spread[channel] = 0.5
         s.moving[channel] = 1.0
         s.most[channel] = NOTHING
@@ -102,7 +102,7 @@ def note(s: Any, u_shock: float, u_shift: float, time_ns: int, p: Any) -> None: 
     s.peak[SHIFT] = max(s.peak[SHIFT], u_shift)
     if (time_ns - s.block_ns) * NS < max(p.block_s, p.block_points * s.period_s):
         return
-    for channel in range(PEAKS):
+    for channel in range(CHANNELS):
         _learn(s, channel)
     s.blocks = min(s.blocks + 1, 10000)
     s.block_ns = time_ns

@@ -1,11 +1,11 @@
-"""Score one sample against its series' past in three channels, then learn it.
+"""Score one sample against its series' past in two channels, then learn it.
 
-Each channel's residual is measured in its usual size (mean absolute) and ranked in an aged histogram of
+Each channel's residual is measured in its usual size (mean absolute) and counted in an aged histogram of
 its own past, so that heavy tails score low where they are usual:
 
-    shock   sample against the better mix of a fast level and a fast level of the deseasoned value
+    shock   sample against the better mix of a fast level and a fast level of the deseasoned value: spikes, drops,
+            and a series that swings more than it used to
     shift   smoothed residual against a slow level plus the daily season: leaks, lasting changes
-    swing   short against long mean step: volatility
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.stats.jit import part
-from twofold.stats.layout import DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
+from twofold.stats.layout import CHANNELS, DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
 from twofold.stats.peaks import log_size
 from twofold.stats.tails import above, bin_of, tail
 
@@ -30,8 +30,8 @@ RECENT: Final = math.exp(-1 / 200)  # fading of that, a sample
 LASTING: Final = math.exp(-1 / 40)
 TELL: Final = 2.4
 
-Sizes = tuple[float, float, float, int, int, int]
-"""A sample's shock, shift and swing in usual sizes, and their bins."""
+Sizes = tuple[float, float, int, int, float]
+"""A sample's shock and shift in usual sizes, their bins, and its distance from slow level and season in usual ones."""
 Weights = tuple[float, float, float, float]
 """Of a sample in the usual sizes, the smoothed residual and the slow level, and its time since the one before."""
 
@@ -71,10 +71,8 @@ def start(s: Any, bins: int) -> None:  # pragma: no cover - compiled
     s.shock = size
     s.spread = size
     s.level_spread = size
-    s.step_short = size
-    s.step_long = size
+    s.step = size
     s.shift = 0.3 * size
-    s.swing_size = 0.3
 
 
 @part
@@ -114,9 +112,9 @@ def _shock(
 
     scale_w, _, _, dt_s = weights
     fast_w = weight(dt_s, max(p.fast_s, p.fast_points * s.period_s), s.count)
-    limit = p.clip * (s.shock + STEP_SHARE * s.step_long + tiny)
-    s.run_shock = min(s.run_shock + 1.0, 200.0) if abs(shock) > limit else max(s.run_shock - 4.0, 0.0)
-    loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0.0))
+    limit = p.clip * (s.shock + STEP_SHARE * s.step + tiny)
+    s.run_shock = min(s.run_shock + 1, 200) if abs(shock) > limit else max(s.run_shock - 4, 0)
+    loose = limit * (1.0 + 0.5 * max(s.run_shock - RUN, 0))
     s.fast += fast_w * clip(from_fast, loose)
     s.fast_rest += fast_w * clip(from_rest, loose)
     s.fast_error += scale_w * (min(abs(from_fast), limit) - s.fast_error)
@@ -136,47 +134,32 @@ def _shift(
     tiny: float,
     weights: Weights,
     p: Any,
-) -> float:  # pragma: no cover - compiled
+) -> tuple[float, float]:  # pragma: no cover - compiled
     scale_w, smooth_w, slow_w, dt_s = weights
     from_slow = y - season - s.slow
     s.drift += smooth_w * (from_slow - s.drift)
     u = abs(s.drift) / (s.shift + base)
+    away = abs(from_slow) / (s.spread + base)
 
-    limit = p.clip * (s.shift + STEP_SHARE * s.step_long + tiny)
+    limit = p.clip * (s.shift + STEP_SHARE * s.step + tiny)
     bounded = clip(from_slow, limit)
     s.slow += slow_w * bounded
     _learn_season(s, place, bins, _calm(s) * bounded, dt_s, p)
     s.shift += scale_w * (min(abs(s.drift), 2.0 * limit) - s.shift)
     s.spread += scale_w * (min(abs(from_slow), 4.0 * limit) - s.spread)
-    s.run_shift = s.run_shift + 1.0 if u > FAR else 0.0
+    s.run_shift = min(s.run_shift + 1, 60000) if u > FAR else 0
     if s.run_shift > p.shift_points:
         s.slow += s.drift
         s.drift = 0.0
-        s.run_shift = 0.0
-    return float(u)
-
-
-@part
-def _swing(s: Any, y: float, tiny: float, weights: Weights) -> float:  # pragma: no cover - compiled
-    scale_w, smooth_w, slow_w, _ = weights
-    step = abs(y - s.previous)
-    s.step_short += smooth_w * (step - s.step_short)
-    s.step_long += slow_w * (step - s.step_long)
-    swing = math.log((s.step_short + 0.02 * s.step_long + tiny) / (1.02 * s.step_long + tiny))
-    apart = abs(swing - s.swing)
-    u = apart / (s.swing_size + 0.05)
-    s.swing_size += scale_w * (apart - s.swing_size)
-    s.swing += slow_w * (swing - s.swing)
-    s.previous = y
-    return float(u)
+        s.run_shift = 0
+    return float(u), float(away)
 
 
 @part
 def count(s: Any, sizes: Sizes, held: int, cap: float) -> None:  # pragma: no cover - compiled
     """Take a sample's sizes into the histograms; `held` is from before the sample was judged."""
-    _count(s, 0, sizes[3], held)
-    _count(s, 1, sizes[4], held)
-    _count(s, 2, sizes[5], held)
+    _count(s, 0, sizes[2], held)
+    _count(s, 1, sizes[3], held)
     s.judged += 1.0
     _age(s, cap)
 
@@ -191,7 +174,7 @@ def _count(s: Any, channel: int, k: int, held: int) -> None:  # pragma: no cover
 def forget(s: Any) -> None:  # pragma: no cover - compiled
     """Take the samples of a stay that opened a finding out of the histograms: the next fault is no less a fault."""
     for j in range(max(s.held - LAST, 0), s.held):
-        for channel in range(3):
+        for channel in range(CHANNELS):
             k = s.last[channel, j % LAST]
             if s.tails[channel, k] > 0:
                 s.tails[channel, k] -= 1
@@ -204,9 +187,8 @@ def resume(s: Any, y: float, season: float) -> None:  # pragma: no cover - compi
     s.fast = y
     s.fast_rest = y - season
     s.drift = clip(y - season - s.slow, s.shift)
-    s.run_shock = 0.0
-    s.run_shift = 0.0
-    s.step_short = s.step_long
+    s.run_shock = 0
+    s.run_shift = 0
 
 
 @part
@@ -214,7 +196,7 @@ def _age(s: Any, cap: float) -> None:  # pragma: no cover - compiled
     """Halve the histograms when they hold more than `cap` samples."""
     if s.judged > cap:
         for j in range(TAIL_BINS):
-            for channel in range(3):
+            for channel in range(CHANNELS):
                 s.tails[channel, j] >>= 1
         s.judged *= 0.5
 
@@ -237,40 +219,38 @@ def score(
         dt_s,
     )
     u_shock = _shock(s, y, season, base, tiny, weights, p)
-    u_shift = _shift(s, y, season, place, bins, base, tiny, weights, p)
-    u_swing = _swing(s, y, tiny, weights)
-    return u_shock, u_shift, u_swing, bin_of(u_shock), bin_of(u_shift), bin_of(u_swing)
+    u_shift, u_slow = _shift(s, y, season, place, bins, base, tiny, weights, p)
+    s.step += weights[2] * (abs(y - s.previous) - s.step)
+    s.previous = y
+    return u_shock, u_shift, bin_of(u_shock), bin_of(u_shift), u_slow
 
 
 @part
 def improbable(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no cover - compiled
     """How improbable the sample is, in powers of ten.
 
-    Probability of the least probable of shock and shift, doubled for having two chances. They and the swing
+    Probability of the least probable of shock and shift, doubled for having two chances. They
     are far from independent, so their product would claim too much. The samples of the present stay out of
     band, `held` before this one, are no part of the past that it is judged by.
     """
     u_shock, u_shift = sizes[0], sizes[1]
-    shocks, shifts = above(s.tails[0], u_shock, sizes[3]), above(s.tails[1], u_shift, sizes[4])
+    shocks, shifts = above(s.tails[0], u_shock, sizes[2]), above(s.tails[1], u_shift, sizes[3])
     apart = 0.0 if s.opened_ns else float(held)  # an open finding's samples are not in the histograms
     others = max(s.judged - apart, 0.0)
-    p_shock = tail(max(shocks - apart, 0.0), others, u_shock, p.judge_prior)
-    p_shift = tail(max(shifts - apart, 0.0), others, u_shift, p.judge_prior)
+    p_shock = tail(max(shocks - apart, 0.0), others, u_shock, p.tail_prior)
+    p_shift = tail(max(shifts - apart, 0.0), others, u_shift, p.tail_prior)
     return float(-math.log10(min(2.0 * min(p_shock, p_shift), 1.0)))
 
 
 @part
-def rank(s: Any, sizes: Sizes, out: float, p: Any) -> float:  # pragma: no cover - compiled
+def rank(s: Any, sizes: Sizes, out: float) -> float:  # pragma: no cover - compiled
     """How the sample ranks among samples of all series; above 1 where it should be told.
 
     `out` is how far it is past usual peaks, see `stats.peaks`. Only a sample that stands out more than the ones
     before it in the same run of them is told, and less so where others stood out not long ago: who is told of a
-    fault need not be told again of each sample of it. Below that, samples rank by how improbable they are,
-    how far the level has moved, and what stood out just before: an anomaly is a stretch, not its first sample.
+    fault need not be told again of each sample of it. Below that, samples rank by what stood out just before and
+    by how far level and value are from where they usually are: an anomaly is a stretch, not its first sample.
     """
-    p_shock = tail(above(s.tails[0], sizes[0], sizes[3]), s.judged, sizes[0], p.tail_prior)
-    p_shift = tail(above(s.tails[1], sizes[1], sizes[4]), s.judged, sizes[1], p.tail_prior)
-    p_swing = tail(above(s.tails[2], sizes[2], sizes[5]), s.judged, sizes[2], p.tail_prior)
     best = max(out + 3.0, 0.0)
     news = 0.0
     if best > STANDS_OUT:
@@ -285,6 +265,5 @@ def rank(s: Any, sizes: Sizes, out: float, p: Any) -> float:  # pragma: no cover
         s.stay_gap = min(s.stay_gap + 1, 100)
     s.recent_best = max(s.recent_best * RECENT, best)
     s.lasting = max(s.lasting * LASTING, best)
-    unlikely = -math.log10(p_shock * p_shift * p_swing) / 6.0
-    rest = s.lasting + 0.3 * log_size(sizes[1]) + unlikely
-    return float(0.1 * min(rest, 9.0) + 2.0 * max(news - TELL, 0.0))
+    rest = s.lasting + 0.6 * log_size(sizes[1]) + 0.3 * log_size(sizes[4])
+    return float(min(0.1 * rest, 1.0) + 2.0 * max(news - TELL, 0.0))

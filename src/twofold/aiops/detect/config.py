@@ -40,8 +40,7 @@ class PanelConfig:
         season_after_s: History before the season is learnt.
         season_bins: Bins of the daily season.
         tail_cap: Samples after which histograms of tails are halved.
-        tail_prior: Weight of the power law that stands for what was not seen yet, in samples, for the rank.
-        judge_prior: The same for findings.
+        tail_prior: Weight of the power law that stands for what was not seen yet, in samples.
         block_s, block_points: Length of the blocks whose largest sizes tell what is usual.
         shift_points: Samples after which a lasting shift becomes the slow level.
         floors: `metric=factor` each: how many times as large as usual a change of that metric must be to matter. A
@@ -75,8 +74,7 @@ class PanelConfig:
     season_after_s: float = 43_200.0
     season_bins: int = 24
     tail_cap: int = 20_000
-    tail_prior: float = 10.0
-    judge_prior: float = 3.0
+    tail_prior: float = 3.0
     block_s: float = 10_800.0
     block_points: int = 12
     shift_points: int = 120
