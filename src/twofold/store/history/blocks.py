@@ -1,7 +1,8 @@
 """Row groups of sample files, decoded: the few that charts and rules ask for again and again stay in memory.
 
-A file is sorted by series and time, so of a decoded row group two searches find the rows of a series. Reading one costs
-about two milliseconds, asking a kept one some microseconds. Requests of very many row groups keep none of them.
+A file is sorted by series and time, so of a decoded row group two searches find the rows of a series. Decoding one
+costs some milliseconds, more than a scan that looks for one series only; asking a kept one costs microseconds. So they
+are worth it when most of a row group is wanted, or when it is wanted again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ Floats = npt.NDArray[np.float64]
 
 _FOOTERS: Final = 4096  # files whose footers are kept
 _APART: Final = 3  # row groups from which on threads share the work
+_MANY: Final = 64  # row groups from which on a scan does it, which decodes less of each
+_DENSE: Final = 4  # series of a row group from which on most of the work is for rows that are wanted
+_ASKED_BYTES: Final = 1 << 20  # of what is kept, for each row group that is remembered as asked for
 _ROW_BYTES: Final = 16
 _FEW: Final = 32  # series that are looked for one by one
 _ALL: Final = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
@@ -133,6 +137,7 @@ class Blocks:
         self._lock = threading.Lock()
         self._footers: OrderedDict[str, _Footer] = OrderedDict()
         self._blocks: OrderedDict[tuple[str, int], Block] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blocks")
         self.size_bytes = 0
 
@@ -148,6 +153,18 @@ class Blocks:
             for place, path in enumerate(files)
             for number, rows in self._footer(path).holding(sids, start_ns, end_ns)
         ]
+
+    def worth(self, groups: Sequence[Group], series: int) -> bool:
+        """Whether to decode them for so many series; if not, they are when they are asked for soon again."""
+        keys = [(group.path, group.number) for group in groups]
+        with self._lock:
+            again = all(key in self._blocks or key in self._asked for key in keys)
+            for key in keys[: self._most // _ASKED_BYTES]:
+                self._asked[key] = None
+                self._asked.move_to_end(key)
+            while len(self._asked) > self._most // _ASKED_BYTES:
+                self._asked.popitem(last=False)
+        return len(groups) <= _MANY and (again or series >= _DENSE * len(groups))
 
     def read(self, groups: Sequence[Group], sids: Ints, start_ns: int, end_ns: int) -> list[tuple[Group, Rows]]:
         """Rows of the sorted sids in [start_ns, end_ns), in the order of the groups. Raises as `groups`."""
@@ -165,6 +182,7 @@ class Blocks:
         with self._lock:
             self._blocks.clear()
             self._footers.clear()
+            self._asked.clear()
             self.size_bytes = 0
 
     def _footer(self, path: str) -> _Footer:

@@ -30,7 +30,6 @@ STEPS: Final = pa.schema(
 )
 """Columns of samples by step."""
 _PLACED: Final = pa.schema([*SAMPLES, pa.field("place", pa.int64(), nullable=False)])
-_GROUPS: Final = 64  # row groups up to which each is read by itself
 _LISTED: Final = 64  # more series than this are joined, not listed
 
 
@@ -44,7 +43,7 @@ class _Part(NamedTuple):
 
 
 class SampleReader:
-    """Reads sample files: few row groups by themselves, which are kept for the next question, many with DuckDB.
+    """Reads sample files: row groups that are asked for again by themselves, and kept, all else with DuckDB.
 
     Thread-safe.
     """
@@ -77,9 +76,9 @@ class SampleReader:
         self._database.close()
 
     def _stored(self, files: Sequence[str], sids: Ints, start_ns: int, end_ns: int) -> list[_Part]:
-        """Rows of the files: by row groups where those are few, else by one scan."""
+        """Rows of the files: by row groups that are kept or worth it, else by one scan."""
         groups = self._blocks.groups(files, sids, start_ns, end_ns)
-        if len(groups) <= _GROUPS:
+        if self._blocks.worth(groups, len(sids)):
             found = self._blocks.read(groups, sids, start_ns, end_ns)
             return [_Part(*rows, np.full(len(rows.sid), group.place)) for group, rows in found]
         return [_Part(*(column.to_numpy() for column in self._scan(files, sids, start_ns, end_ns).columns))]

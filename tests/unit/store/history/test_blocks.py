@@ -12,7 +12,6 @@ import pytest
 
 from twofold.errors import Corrupt, Unavailable
 from twofold.records.columns import SAMPLES
-from twofold.store.history import reader as module
 from twofold.store.history.blocks import Blocks
 from twofold.store.history.reader import SampleReader
 
@@ -40,8 +39,8 @@ def test_groups_and_scan_give_the_same(tmp_path: Path, monkeypatch: pytest.Monke
         sids = np.unique(draw.integers(-5, 160, int(draw.integers(1, 120))))
         start, end = sorted(draw.integers(-5, 60, 2).tolist())
         found = []
-        for most in (1 << 20, -1):
-            monkeypatch.setattr(module, "_GROUPS", most)
+        for worth in (True, False):
+            monkeypatch.setattr(Blocks, "worth", lambda *_, worth=worth: worth)
             found.append(reader.read(files, [], sids, start, end))
         assert found[0].equals(found[1])
     assert reader.read(files, [], np.array([60]), 0, 60).num_rows == 50
@@ -65,6 +64,20 @@ def test_what_is_kept_has_a_bound_and_large_requests_keep_nothing(tmp_path: Path
     assert ask(1000) == 0
     blocks.close()
     assert blocks.size_bytes == 0
+
+
+def test_row_groups_are_worth_it_when_most_is_wanted_or_when_they_are_wanted_again(tmp_path: Path) -> None:
+    file = written(tmp_path / "a", range(100), 100, group=1000)
+    blocks = Blocks(3 << 20, 1)
+
+    def worth(*sids: int) -> bool:
+        wanted = np.array(sids)
+        return blocks.worth(blocks.groups([file], wanted, *EVERY), len(sids))
+
+    assert [worth(5), worth(5), worth(7)] == [False, True, True]
+    assert [worth(25), worth(35), worth(45), worth(5)] == [False] * 4
+    assert worth(*range(100))
+    blocks.close()
 
 
 def test_a_file_that_is_none_or_gone_is_told(tmp_path: Path) -> None:
