@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     CHANGE = "change"
     EXTERNAL_ALERT = "external_alert"
     NEW_TEMPLATE = "new_template"
+    ODD_VALUE = "odd_value"
     NOTICE = "notice"
 
 

@@ -34,11 +34,14 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogExample:
-    """One log line of severity warning or worse. The body is data from outside: show it as text only.
+    """One log line of severity warning or worse, or one with an odd value.
+
+    The body is data from outside: show it as text only.
 
     Attributes:
         severity: OpenTelemetry SeverityNumber: 13 and up warns, 17 and up is an error.
         trace_id: 32 hex digits, or empty.
+        why: What is odd about it; empty for one that tells by its severity.
     """
 
     entity: str
@@ -46,4 +49,5 @@ class LogExample:
     severity: int
     body: str
     trace_id: str = ""
+    why: str = ""
     tenant: str = DEFAULT_TENANT

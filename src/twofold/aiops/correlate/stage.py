@@ -26,6 +26,8 @@ from twofold.stats.graph import Graph
 
 _VERSION: Final = 1
 _HOUR_NS: Final = 3600 * SECOND_NS
+_EVIDENCE: Final = frozenset({EventKind.NEW_TEMPLATE, EventKind.ODD_VALUE})
+"""What lines of a log tell of: shown beside incidents, no reason for one."""
 
 
 class Correlate:
@@ -58,7 +60,7 @@ class Correlate:
         for item in items:
             if isinstance(item, Edge):
                 self._tenant(item.tenant).learn(item)
-            elif isinstance(item, Finding) or (isinstance(item, Event) and item.kind is not EventKind.NEW_TEMPLATE):
+            elif isinstance(item, Finding) or (isinstance(item, Event) and item.kind not in _EVIDENCE):
                 self._waiting.append(item)
         return ()
 

@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.aiops.detect.windows import NEVER
-from twofold.errors import Corrupt, TooLarge
+from twofold.errors import Corrupt
 from twofold.records.columns import DerivedSamples, samples_batch
 from twofold.records.frame import Lane
 from twofold.records.series import Origin, Series, SeriesKind
@@ -20,7 +21,6 @@ from twofold.records.time import SECOND_NS
 from twofold.store.catalog import Catalog
 
 OTHER: Final = "(other)"
-NO_SID: Final = -1
 
 Metric = tuple[str, str, SeriesKind]
 """Name, unit and kind of a group's series."""
@@ -96,7 +96,7 @@ class Groups:
         name: str = "groups",
     ) -> None:
         self._metrics, self._name = tuple(metrics), name
-        self._catalog = catalog
+        self._registrar = Registrar(catalog, tenant, Origin.SPAN)
         self._tenant = tenant
         self._config = config
         self._index: dict[Group, int] = {}
@@ -105,7 +105,11 @@ class Groups:
         self._members: Counter[tuple[str, str, bool]] = Counter()
         self._sids: npt.NDArray[np.int64] = np.empty((0, len(self._metrics)), np.int64)
         self.seen_ns: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self.refused = 0
+
+    @property
+    def refused(self) -> int:
+        """Series that the catalog did not take."""
+        return self._registrar.refused
 
     def __len__(self) -> int:
         return len(self.all)
@@ -189,30 +193,11 @@ class Groups:
         return made
 
     def _register(self, number: int) -> list[Series]:
-        group, new = self.all[number], []
+        group, new = self.all[number], list[Series]()
+        labels = group.labels()
         for column, (metric, unit, kind) in enumerate(self._metrics):
-            labels = group.labels()
-            try:
-                sid, _ = self._catalog.register(
-                    metric, labels, entity=group.entity, tenant=self._tenant, unit=unit, kind=kind, origin=Origin.SPAN
-                )
-            except TooLarge:
-                self.refused += 1
-                self._sids[number, column] = NO_SID
-                continue
+            sid = self._registrar.register(metric, labels, new, entity=group.entity, unit=unit, kind=kind)
             self._sids[number, column] = sid
-            new.append(
-                Series(
-                    sid=sid,
-                    metric=metric,
-                    labels=labels,
-                    entity=group.entity,
-                    unit=unit,
-                    kind=kind,
-                    origin=Origin.SPAN,
-                    tenant=self._tenant,
-                )
-            )
         return new
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:

@@ -15,21 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.aiops.detect.windows import NEVER, Chunks, Int64s, WindowConfig
-from twofold.errors import Corrupt, TooLarge
+from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.records.columns import DerivedSamples, Logs, Spans, samples_batch
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import LogExample
 from twofold.records.frame import Lane
-from twofold.records.series import Origin, Series, SeriesKind
+from twofold.records.series import Origin, Series
 from twofold.records.time import SECOND_NS
 from twofold.stats.codes import present
 from twofold.store.catalog import Catalog
 
 WARN, ERROR = 13, 17  # OpenTelemetry SeverityNumber
 METRICS: Final = (("log.error_rate", ERROR, 127), ("log.warn_rate", WARN, ERROR - 1))
-NO_SID: Final = -1
 _MOST_WINDOWS: Final = 1 << 20  # of one batch, counted in a table; a batch of more spread times is sorted
 
 CHUNK: Final = pa.schema(
@@ -84,17 +84,17 @@ class LogRate:
         lane: Lane = Lane.LIVE,
     ) -> None:
         self._config = config or LogRateConfig()
-        self._catalog, self._tenant, self._lane = catalog, tenant, lane
+        self._registrar = Registrar(catalog, tenant, Origin.LOG)
+        self._tenant, self._lane = tenant, lane
         self._chunks = Chunks(self._config.windows, CHUNK)
         self._entities: dict[str, int] = {}
         self._sids: list[list[int]] = []
         self._seen_ns: list[int] = []
-        self._refused = 0
 
     @property
     def dropped(self) -> Counter[str]:
         """Rows too late for any window, and series that the catalog refused."""
-        return Counter(late=self._chunks.late, cardinality=self._refused)
+        return Counter(late=self._chunks.late, cardinality=self._registrar.refused)
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Count lines into windows; gives nothing until a window closes."""
@@ -179,36 +179,9 @@ class LogRate:
         return np.bincount(entity, minlength=len(self._entities)) / (self._chunks.width_ns / SECOND_NS)
 
     def _register(self, number: int, entity: str) -> list[Series]:
-        new = []
+        new: list[Series] = []
         labels = {"entity": entity}  # makes the sids unlike any other entity's
-        for metric, _, _ in METRICS:
-            try:
-                sid, _ = self._catalog.register(
-                    metric,
-                    labels,
-                    entity=entity,
-                    tenant=self._tenant,
-                    unit="1/s",
-                    kind=SeriesKind.RATE,
-                    origin=Origin.LOG,
-                )
-            except TooLarge:
-                self._refused += 1
-                self._sids[number].append(NO_SID)
-                continue
-            self._sids[number].append(sid)
-            new.append(
-                Series(
-                    sid=sid,
-                    metric=metric,
-                    labels=labels,
-                    entity=entity,
-                    unit="1/s",
-                    kind=SeriesKind.RATE,
-                    origin=Origin.LOG,
-                    tenant=self._tenant,
-                )
-            )
+        self._sids[number] = [self._registrar.register(metric, labels, new, entity=entity) for metric, _, _ in METRICS]
         return new
 
     def _examples(self, chunk: pa.RecordBatch, entity: Int64s, severity: npt.NDArray[np.int8]) -> list[object]:
@@ -235,7 +208,7 @@ class LogRate:
         known = {"entities": list(self._entities), "sids": self._sids, "seen_ns": self._seen_ns}
         return {
             "entities": json.dumps(known).encode(),
-            "refused": np.array([self._refused], np.int64),
+            "refused": np.array([self._registrar.refused], np.int64),
             **self._chunks.snapshot(),
         }
 
@@ -249,4 +222,4 @@ class LogRate:
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"log rates do not fit this version: {error!r}; replay the journal") from error
         self._chunks.restore(state)
-        self._entities, self._sids, self._seen_ns, self._refused = entities, sids, seen_ns, refused
+        self._entities, self._sids, self._seen_ns, self._registrar.refused = entities, sids, seen_ns, refused

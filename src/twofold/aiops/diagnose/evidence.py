@@ -99,6 +99,9 @@ class Case:
         )
 
     def _trace(self, entity: str, onset: datetime) -> list[Evidence]:
+        shown = next((each for each, _ in self.own(entity) if each.trace_id), None)
+        if shown is not None:
+            return [self._shown(shown)]
         best = self.memory.traces.best(entity, to_ns(onset), to_ns(self.now))
         if best is None:
             return []
@@ -118,6 +121,18 @@ class Case:
             )
         ]
 
+    def _shown(self, finding: Finding) -> Evidence:
+        """The request that a finding shows."""
+        return Evidence(
+            kind=EvidenceKind.TRACE,
+            text=f"{name_of(finding.entity)}: a request that shows it, {claim(finding)}",
+            ref=finding.trace_id,
+            start=finding.onset - _BEFORE,
+            end=finding.seen,
+            entity=finding.entity,
+            weight=0.3,
+        )
+
     def _log(self, entity: str, onset: datetime) -> list[Evidence]:
         line = self.memory.logs.best(entity, to_ns(onset - timedelta(seconds=10)), to_ns(self.now))
         if line is None:
@@ -126,7 +141,7 @@ class Case:
         return [
             Evidence(
                 kind=EvidenceKind.LOG,
-                text=line.body[:_MAX_LINE],
+                text=f"{line.body[:_MAX_LINE]} ({line.why})" if line.why else line.body[:_MAX_LINE],
                 ref="",
                 start=moment,
                 end=moment,

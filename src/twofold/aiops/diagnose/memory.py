@@ -98,8 +98,8 @@ class Memory:
             self.traces.add(entity, exemplar)
 
     def log(self, example: LogExample) -> None:
-        """Take a log line that tells of an error."""
-        if example.severity >= _ERROR:
+        """Take a log line that tells of an error, or is odd."""
+        if example.severity >= _ERROR or example.why:
             self.logs.add(example.entity, example)
 
     def forget(self, now_ns: int) -> None:

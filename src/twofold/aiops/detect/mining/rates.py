@@ -10,10 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from twofold.errors import TooLarge
+from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.records.columns import samples_batch
-from twofold.records.frame import Lane
-from twofold.records.series import Origin, Series, SeriesKind, sid_text
+from twofold.records.series import Origin, Series, sid_text
 from twofold.records.template import TemplateUse
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.store.catalog import Catalog
@@ -21,7 +20,6 @@ from twofold.store.catalog import Catalog
 TEMPLATE_RATE: Final = "log.template_rate"
 ERROR_RATE: Final = "log.template_error_rate"
 RARE_RATE: Final = "log.rare_error_rate"
-NO_SID: Final = -1
 Count = tuple[str, int, int, int, int]
 """Entity, template id, lines, errors among them, highest severity."""
 
@@ -71,19 +69,17 @@ class _Entity:
 
 
 class Rates:
-    """Counts of closed windows become samples and series definitions.
+    """Counts of closed windows become samples and series definitions."""
 
-    Attributes:
-        refused: Series that the catalog did not take.
-    """
-
-    def __init__(
-        self, catalog: Catalog, config: RateConfig, *, tenant: str, lane: Lane, settle: Callable[[int], int]
-    ) -> None:
-        self._catalog, self._config, self._tenant, self._lane = catalog, config, tenant, lane
+    def __init__(self, catalog: Catalog, config: RateConfig, *, tenant: str, settle: Callable[[int], int]) -> None:
+        self._registrar, self._config = Registrar(catalog, tenant, Origin.LOG), config
         self._settle = settle
         self._entities: dict[str, _Entity] = {}
-        self.refused = 0
+
+    @property
+    def refused(self) -> int:
+        """Series that the catalog did not take."""
+        return self._registrar.refused
 
     def close(self, counts: Iterable[Count], end_ns: int, width_s: float) -> tuple[list[Series], pa.RecordBatch | None]:
         """New series, and one sample for each at the end of the window.
@@ -179,7 +175,7 @@ class Rates:
         found = self._entities.get(name)
         if found is None:
             found = self._entities[name] = _Entity(end_ns)
-            found.rare = self._register(RARE_RATE, {"entity": name}, name, made)
+            found.rare = self._registrar.register(RARE_RATE, {"entity": name}, made, entity=name)
         return found
 
     def _pair(self, entity: _Entity, template: int, end_ns: int) -> _Pair:
@@ -202,36 +198,9 @@ class Rates:
 
     def _give(self, name: str, entity: _Entity, template: int, pair: _Pair, made: list[Series]) -> None:
         labels = {"entity": name, "template": f"{template:016x}"}
-        pair.sid = self._register(ERROR_RATE if _mostly_errors(pair) else TEMPLATE_RATE, labels, name, made)
+        metric = ERROR_RATE if _mostly_errors(pair) else TEMPLATE_RATE
+        pair.sid = self._registrar.register(metric, labels, made, entity=name)
         entity.given += pair.sid > 0
-
-    def _register(self, metric: str, labels: dict[str, str], entity: str, made: list[Series]) -> int:
-        try:
-            sid, _ = self._catalog.register(
-                metric,
-                labels,
-                entity=entity,
-                tenant=self._tenant,
-                unit="1/s",
-                kind=SeriesKind.RATE,
-                origin=Origin.LOG,
-            )
-        except TooLarge:
-            self.refused += 1
-            return NO_SID
-        made.append(
-            Series(
-                sid=sid,
-                metric=metric,
-                labels=labels,
-                entity=entity,
-                unit="1/s",
-                kind=SeriesKind.RATE,
-                origin=Origin.LOG,
-                tenant=self._tenant,
-            )
-        )
-        return sid
 
     def plain(self) -> dict[str, Any]:
         """The state as JSON values."""
@@ -250,7 +219,7 @@ class Rates:
         for name, first_ns, rare, seen_ns, given, pairs in plain["entities"]:
             held = {int(template): _Pair(*(int(each) for each in rest)) for template, *rest in pairs}
             entities[str(name)] = _Entity(int(first_ns), held, int(rare), int(seen_ns), int(given))
-        self._entities, self.refused = entities, int(plain["refused"])
+        self._entities, self._registrar.refused = entities, int(plain["refused"])
 
 
 def _mostly_errors(pair: _Pair) -> bool:

@@ -21,18 +21,21 @@ import pyarrow as pa
 from twofold.aiops.detect.mining import state as states
 from twofold.aiops.detect.mining.miner import Fresh, Miner, MinerConfig
 from twofold.aiops.detect.mining.rates import RateConfig, Rates, tallied
+from twofold.aiops.detect.mining.values import Odd, Values, ValuesConfig
 from twofold.aiops.detect.windows import WindowConfig, Windows
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.records.columns import DerivedSamples, Logs
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event, EventKind
+from twofold.records.example import LogExample
 from twofold.records.frame import Lane
 from twofold.records.template import LogTemplate, TemplateUse
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.stats.words import Int64s
 from twofold.store.catalog import Catalog
 
+_EXAMPLE_CHARS: Final = 2000
 ERROR: Final = 17  # OpenTelemetry SeverityNumber
 _ERROR_WORDS: Final = re.compile(
     r"\b(error|fatal|critical|panic|exception|traceback|failed|failure|segfault|abort(ed)?)\b", re.IGNORECASE
@@ -47,6 +50,7 @@ class MiningConfig:
         windows: Width and lateness of the windows.
         miner: What is a value, and bounds.
         rates: Which templates get a series.
+        values: When a value in a line is odd.
         warm_lines: New templates are told after so many lines: at first everything is new.
         events_per_window: New templates told between two windows; the others are counted.
         title_chars: A title is cut here.
@@ -55,6 +59,7 @@ class MiningConfig:
     windows: WindowConfig = field(default_factory=WindowConfig)
     miner: MinerConfig = field(default_factory=MinerConfig)
     rates: RateConfig = field(default_factory=RateConfig)
+    values: ValuesConfig = field(default_factory=ValuesConfig)
     warm_lines: int = 5000
     events_per_window: int = 20
     title_chars: int = 200
@@ -65,7 +70,8 @@ class Mining:
 
     An error is a line of severity 17 and up, or one of unknown severity whose template speaks of an error. A template
     that is mostly errors has a `log.template_error_rate` in the place of the other: that it falls harms nobody. A rare
-    error is one whose template the entity has hardly ever, or only just, begun to write.
+    error is one whose template the entity has hardly ever, or only just, begun to write. A value far from
+    what its place in the template ever held is an event too, and its line an example.
 
     Args:
         catalog: Gives out the sids.
@@ -96,14 +102,14 @@ class Mining:
 
     def _new_miner(self) -> None:
         self.miner = Miner(self._config.miner)
-        self._rates = Rates(
-            self._catalog, self._config.rates, tenant=self.tenant, lane=self._lane, settle=self.miner.book.settle
-        )
+        self._values = Values(self._config.values)
+        self._rates = Rates(self._catalog, self._config.rates, tenant=self.tenant, settle=self.miner.book.settle)
 
     @property
     def dropped(self) -> Counter[str]:
-        """Lines too late for any window, series that the catalog refused, new templates beyond the limit of events."""
-        return Counter(late=self._late, cardinality=self._rates.refused, untold=self._untold)
+        """Lines too late for any window, series that the catalog refused, what is new or odd past the limits."""
+        untold = self._untold + self._values.untold
+        return Counter(late=self._late, cardinality=self._rates.refused, untold=untold)
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Mine the lines and count them into windows; gives events for new templates."""
@@ -134,19 +140,24 @@ class Mining:
                 if identity in book.templates
             ]
 
-    def _take(self, data: pa.RecordBatch) -> list[Event]:
+    def _take(self, data: pa.RecordBatch) -> list[object]:
         before = self.miner.lines
-        templates = self.miner.feed(*_bytes(data.column("body")))
+        body = _bytes(data.column("body"))
+        templates = self.miner.feed(*body)
         entity = self._number(data)
         severity = data.column("severity").to_numpy()
+        odd = self._values.feed(*body, templates, severity)
         self._count(data.column("time_ns").to_numpy(), entity, templates, severity, self._errors(severity, templates))
         if self._lane is not Lane.LIVE:
             return []
-        return [
+        made: list[object] = [
             event
             for fresh in self.miner.fresh
             if before + fresh.line >= self._config.warm_lines and (event := self._event(data, fresh)) is not None
         ]
+        for each in odd:
+            made += self._odd(data, each, int(templates[each.line]))
+        return made
 
     def _errors(self, severity: np.ndarray, templates: Int64s) -> np.ndarray:
         """Which lines are errors."""
@@ -212,6 +223,34 @@ class Mining:
             },
         )
 
+    def _odd(self, data: pa.RecordBatch, odd: Odd, identity: int) -> list[object]:
+        """An odd value as an event, and its line as evidence."""
+        row = {name: data.column(name)[odd.line].as_py() for name in ("entity", "time_ns", "severity", "trace_id")}
+        body, why = data.column("body")[odd.line].as_py(), f"{odd.text}, usually {odd.usual}"
+        template = self.miner.book.templates.get(self.miner.book.settle(identity))
+        parts = (self.tenant, EventKind.ODD_VALUE.value, row["entity"], str(row["time_ns"]), body[:200], why)
+        key = "\x1f".join(parts)
+        cut = self._config.title_chars
+        attributes = {
+            "template": f"{identity:016x}",
+            "severity": str(row["severity"]),
+            "example": body[:cut],
+            "value": odd.text,
+            "usual": odd.usual,
+            "trace_id": row["trace_id"],
+        }
+        event = Event(
+            id=hashlib.sha256(key.encode()).hexdigest()[:32],
+            kind=EventKind.ODD_VALUE,
+            time=to_datetime(row["time_ns"]),
+            entity=row["entity"],
+            title=f"odd value {why}, in: {template.text() if template else body}"[:cut],
+            tenant=self.tenant,
+            source="twofold",
+            attributes={name: text for name, text in attributes.items() if text},
+        )
+        return [event, LogExample(**row, body=body[:_EXAMPLE_CHARS], why=why, tenant=self.tenant)]
+
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """Close the windows that are complete, oldest first."""
         limit_ns = self._windows.close_until(watermark_ns)
@@ -243,7 +282,12 @@ class Mining:
             "windows": [[start, len(each)] for start, each in zip(starts, rows, strict=True)],
         }
         open_rows = np.concatenate(rows) if rows else np.zeros((0, 5), np.int64)
-        return {**states.snapshot(self.miner), "stage": orjson.dumps(told), "rows": open_rows}
+        return {
+            **states.snapshot(self.miner),
+            **self._values.snapshot(),
+            "stage": orjson.dumps(told),
+            "rows": open_rows,
+        }
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
@@ -257,6 +301,7 @@ class Mining:
             cuts = np.cumsum([size for _, size in told["windows"]])
             self._new_miner()
             states.restore(self.miner, state)
+            self._values.restore(state)
             self._rates.resume(told["rates"])
             self._entities = {name: n for n, name in enumerate(told["entities"])}
             self._told, self._late, self._untold, self._windows.closed_ns = told["counts"]

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import orjson
 
 from twofold.aiops.detect.groups import OTHER, Groups
+from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.aiops.detect.traces.habits import DOWN, Change, HabitConfig, Habits
 from twofold.aiops.detect.traces.pool import Closed, Pool
 from twofold.aiops.detect.traces.times import Asked
 from twofold.aiops.detect.words import bare, duration
-from twofold.errors import Corrupt, DecodeError, TooLarge
+from twofold.errors import Corrupt, DecodeError
 from twofold.flow.stage import State
 from twofold.records.codec import from_json, to_json
 from twofold.records.columns import DerivedSamples, samples_batch
@@ -37,8 +38,6 @@ _NEAR: Final = timedelta(minutes=15)
 _STRONG: Final = 9.0  # effect of a call that is missing where nobody changed anything: may open an incident alone
 _WEAK: Final = 2.0
 _LN10: Final = 2.302585
-_NO_SID: Final = -1
-"""Of a series that the catalog refused."""
 
 
 class Shapes:
@@ -52,17 +51,17 @@ class Shapes:
     """
 
     def __init__(self, catalog: Catalog, tenant: str, config: HabitConfig, lane: Lane) -> None:
-        self._catalog, self._tenant, self._lane = catalog, tenant, lane
+        self._registrar = Registrar(catalog, tenant, Origin.SPAN)
+        self._tenant, self._lane = tenant, lane
         self._habits = Habits(config)
         self._changes: deque[Event] = deque(maxlen=_MOST_CHANGES)
         self._sids: dict[tuple[int, int], int] = {}
         self._told: dict[str, str] = {}  # finding to its example
-        self._refused = 0
 
     @property
     def refused(self) -> int:
         """Calls not told apart, and series not taken."""
-        return self._refused + self._habits.refused
+        return self._registrar.refused + self._habits.refused
 
     def note(self, event: Event) -> None:
         """A change happened."""
@@ -140,7 +139,7 @@ class Shapes:
         rows = [
             (sid, made.get((group, callee), 0) / requests[group])
             for (group, callee), sid in self._sids.items()
-            if sid != _NO_SID and group in requests
+            if sid != NO_SID and group in requests
         ]
         if not rows:
             return []
@@ -152,32 +151,10 @@ class Shapes:
         number = change.group, change.callee
         if number in self._sids:
             return self._sids[number], []
-        try:
-            sid, _ = self._catalog.register(
-                CALL_RATIO,
-                labels,
-                entity=entity,
-                tenant=self._tenant,
-                unit="1",
-                kind=SeriesKind.GAUGE,
-                origin=Origin.SPAN,
-            )
-        except TooLarge:
-            self._refused += 1
-            self._sids[number] = _NO_SID
-            return _NO_SID, []
+        new: list[Series] = []
+        sid = self._registrar.register(CALL_RATIO, labels, new, entity=entity, unit="1", kind=SeriesKind.GAUGE)
         self._sids[number] = sid
-        new = Series(
-            sid=sid,
-            metric=CALL_RATIO,
-            labels=labels,
-            entity=entity,
-            unit="1",
-            kind=SeriesKind.GAUGE,
-            origin=Origin.SPAN,
-            tenant=self._tenant,
-        )
-        return sid, [new]
+        return sid, [*new]
 
     def _near(self, onset_ns: int, *entities: str) -> str:
         """The last change of one of these before the onset, in words."""
@@ -197,7 +174,7 @@ class Shapes:
             "changes": to_json(list(self._changes)),
             "sids": [[*key, sid] for key, sid in self._sids.items()],
             "told": self._told,
-            "refused": self._refused,
+            "refused": self._registrar.refused,
         }
         return {**self._habits.snapshot(), "shapes": orjson.dumps(known)}
 
@@ -212,7 +189,7 @@ class Shapes:
         except (KeyError, TypeError, ValueError, AttributeError, DecodeError) as error:
             raise Corrupt(f"shapes of requests do not fit this version: {error!r}; replay the journal") from error
         self._habits.restore(state)
-        self._changes, self._sids, self._told, self._refused = changes, sids, told, refused
+        self._changes, self._sids, self._told, self._registrar.refused = changes, sids, told, refused
 
 
 def _example(change: Change, closed: Closed, calls: Asked) -> str:
