@@ -257,6 +257,7 @@ export const strings = {
       first: "First",
       last: "Last",
     },
+    lineCount: (count: number) => many(count, "line", "lines"),
     errorLines: (count: number) => many(count, "error", "errors"),
     empty: "Nothing is near that",
     emptyDetail: "Other words may help, or a part of the text.",
@@ -279,8 +280,8 @@ export const strings = {
     words: "words and their relatives",
   },
   finding: {
-    title: "Finding",
     incident: "Incident",
+    of: "Entity",
     why: "Why it fired",
     replayed: "brought about again from the history by the detector itself",
     recorded: "from the record; the history did not bring it about again",
@@ -339,7 +340,8 @@ export const strings = {
     },
     columns: { what: "What", kind: "Kind", entity: "Of", source: "From", when: "When" },
     empty: "No event",
-    emptyDetail: "Deploys, pipelines, Kubernetes and alerts from outside tell of theirs; see docs/receivers.md.",
+    emptyDetail:
+      "Deploys, pipelines, Kubernetes and alerts from outside tell of theirs; see docs/receivers.md.",
     more: "Load more",
     link: "Open where it came from",
   },

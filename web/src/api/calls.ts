@@ -2,7 +2,15 @@
 import createClient from "openapi-fetch";
 import { problemOf } from "./request";
 import type { paths } from "./schema";
-import type { EventKind, IncidentState, ReleaseStage, Role, Severity, VerdictSubject, VerdictValue } from "./types";
+import type {
+  EventKind,
+  IncidentState,
+  ReleaseStage,
+  Role,
+  Severity,
+  VerdictSubject,
+  VerdictValue,
+} from "./types";
 
 const client = createClient<paths>({
   baseUrl: window.location.origin,

@@ -18,7 +18,10 @@ export default function Palette() {
   const incidents = useInfiniteQuery(queries.incidents({})).data?.pages.flatMap((page) => page.items) ?? [];
   const models = useQuery(queries.models()).data?.items ?? [];
   const demo = useQuery(queries.demo()).data?.available ?? false;
-  const page = (to: "/" | "/incidents" | "/models" | "/demo" | "/settings", label: string) => ({
+  const page = (
+    to: "/" | "/incidents" | "/logs" | "/events" | "/models" | "/demo" | "/settings",
+    label: string,
+  ) => ({
     id: to,
     label,
     onClick: () => void navigate({ to }),
@@ -29,6 +32,8 @@ export default function Palette() {
       actions: [
         page("/", strings.nav.home),
         page("/incidents", strings.nav.incidents),
+        page("/logs", strings.nav.logs),
+        page("/events", strings.nav.events),
         page("/models", strings.nav.models),
         ...(demo ? [page("/demo", strings.nav.demo)] : []),
         page("/settings", strings.nav.settings),

@@ -167,7 +167,19 @@ const settings = createRoute({
 
 const routeTree = root.addChildren([
   login,
-  signedIn.addChildren([home, incidents, incident, finding, logs, events, models, model, delivery, demo, settings]),
+  signedIn.addChildren([
+    home,
+    incidents,
+    incident,
+    finding,
+    logs,
+    events,
+    models,
+    model,
+    delivery,
+    demo,
+    settings,
+  ]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -32,6 +32,39 @@ export const changes: ChangeEvent[] = [
   change(610, "flag", "service:gateway", "Flag one-click-checkout on for 10 %"),
 ];
 
+const other = (
+  minutes: number,
+  kind: ChangeEvent["kind"],
+  entity: string,
+  title: string,
+  fields: Partial<ChangeEvent> = {},
+): ChangeEvent => ({ ...change(minutes, null, entity, title), kind, source: "", ...fields });
+
+const events: ChangeEvent[] = [
+  ...changes,
+  other(3, "notice", "service:payment", "Pipeline deploy of payment succeeded", {
+    source: "github",
+    link: "https://github.com/shop/payment/actions/runs/91",
+  }),
+  other(11.3, "new_template", "service:payment", "new log line: charge <*> failed: card network timed out", {
+    source: "twofold",
+  }),
+  other(11, "external_alert", "service:checkout", "CheckoutLatencyHigh", {
+    source: "alertmanager",
+    state: "firing",
+  }),
+  other(44, "notice", "pod:cart-7d9f", "Pod cart-7d9f was scheduled on shop-2", { source: "kubernetes" }),
+].sort((a, b) => b.time.localeCompare(a.time));
+
+/** Events of a kind and an entity, newest first. */
+export function eventsOf(query: URLSearchParams): ChangeEvent[] {
+  return events.filter(
+    (event) =>
+      (!query.get("kind") || event.kind === query.get("kind")) &&
+      (!query.get("entity") || event.entity === query.get("entity")),
+  );
+}
+
 export const home = (): Home => ({
   open_incidents: incidents.filter((incident) => incident.state !== "resolved"),
   recent_incidents: incidents.filter((incident) => incident.state === "resolved"),

@@ -135,6 +135,7 @@ function finding(
     state: "open",
     unit: "s",
     labels_text: "",
+    trace_id: "",
     ...fields,
   };
 }
@@ -214,6 +215,7 @@ export const alerts: Alert[] = [
     signal: "span.duration.p95",
     title: "p95 of POST /charge above its band",
     count: 14,
+    findings: findings.slice(0, 1).map((each) => each.id),
   }),
   alert("a2", {
     entity: "service:checkout",

@@ -2,13 +2,15 @@
 import type { Execution, Incident, User } from "../api/types";
 import { backtests } from "./backtests";
 import { hex, NOW } from "./clock";
+import { explanationOf } from "./explanations";
 import { delivery, rehearsal, shadowFindings, trust } from "./governed";
-import { changes, demo, home, session, tokens, users } from "./home";
+import { changes, demo, eventsOf, home, session, tokens, users } from "./home";
 import { detailOf, findings, incidents } from "./incidents";
 import { modelOf, models } from "./models";
 import { proposal, runbooks } from "./runbooks";
 import { pointsOf } from "./series";
 import { logs, trace } from "./telemetry";
+import { linesOf, templatesOf } from "./templates";
 
 interface Call {
   params: string[];
@@ -152,6 +154,10 @@ const ROUTES: Route[] = [
   ],
   ["GET", /^\/traces\/([^/]+)$/, () => trace],
   ["GET", /^\/logs$/, ({ query }) => page(logs.filter((line) => line.body.includes(query.get("q") ?? "")))],
+  ["GET", /^\/logs\/templates$/, ({ query }) => templatesOf(query)],
+  ["GET", /^\/logs\/templates\/([^/]+)\/lines$/, ({ params }) => page(linesOf(params[0] ?? ""))],
+  ["GET", /^\/findings\/([^/]+)$/, ({ params }) => explanationOf(params[0] ?? "") ?? missing("such finding")],
+  ["GET", /^\/events$/, ({ query }) => page(eventsOf(query))],
   ["GET", /^\/changes$/, () => page(changes)],
   ["GET", /^\/models$/, () => page(models)],
   ["GET", /^\/models\/([^/]+)$/, ({ params }) => modelOf(params[0] ?? "") ?? missing("such model")],

@@ -10,11 +10,12 @@ import {
 } from "../../src/features/incidents/executions";
 import { moveFocus } from "../../src/features/incidents/keys";
 import { ownVerdict } from "../../src/features/incidents/verdicts";
-import { chartWindow, safeLink, traceWindow } from "../../src/features/incidents/window";
+import { chartWindow, traceWindow } from "../../src/features/incidents/window";
 import { byDrift, driftBar, worstDrift } from "../../src/features/models/drift";
 import { releaseWeight } from "../../src/features/models/release";
 import { diagnosis, executions, incidents, otherExecutions } from "../../src/mock/incidents";
 import { runbooks } from "../../src/mock/runbooks";
+import { safeLink } from "../../src/ui/link";
 
 describe("after signing in", () => {
   test.each([

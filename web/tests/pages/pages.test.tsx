@@ -5,7 +5,7 @@ import { cleanup, render, screen, waitFor, within } from "@testing-library/react
 import userEvent from "@testing-library/user-event";
 import { beforeEach, describe, expect, test } from "vitest";
 import { makeRouter } from "../../src/app/router";
-import { LIVE_ID, MERGED_ID } from "../../src/mock/incidents";
+import { findings, LIVE_ID, MERGED_ID } from "../../src/mock/incidents";
 import { install } from "../../src/mock/install";
 import { strings } from "../../src/strings";
 import { theme } from "../../src/ui/theme";
@@ -33,6 +33,9 @@ describe("every page is free of axe violations", () => {
     ["/", "Home"],
     ["/incidents", "Incidents"],
     [`/incidents/${LIVE_ID}`, "Payment is slow and fails; checkout and gateway follow"],
+    ["/logs", "Logs"],
+    ["/events", "Events"],
+    [`/findings/${findings[0]?.id}`, findings[0]?.reason ?? ""],
     ["/models", "Models"],
     ["/models/recommendation", "recommendation"],
     ["/models/panel", "panel"],
@@ -62,6 +65,59 @@ describe("a detector is governed like a model", () => {
     await user.click(await screen.findByRole("link", { name: strings.nav.delivery }));
     const table = within(await screen.findByRole("group", { name: strings.delivery.deployments }));
     expect(table.getByText(/1 h 30 min/)).toBeTruthy();
+  });
+});
+
+describe("logs", () => {
+  test("a question stands in the address and leaves the nearest templates", async () => {
+    const { user } = open("/logs");
+    await screen.findByText("order <*> paid with <*>");
+    await user.type(screen.getByLabelText(strings.templates.ask), "card network failed");
+    await waitFor(() => expect(screen.queryByText("session opened for user <*>")).toBeNull());
+    expect(new URLSearchParams(window.location.search).get("q")).toBe("card network failed");
+    expect(screen.getByText(/nearest first/)).toBeTruthy();
+  });
+
+  test("an opened template shows its lines, and an address opens it again", async () => {
+    const { user } = open("/logs?errors=only");
+    await user.click(await screen.findByRole("button", { name: /^charge <\*> failed/ }));
+    await screen.findByText(strings.templates.lines);
+    expect(await screen.findAllByText(/charge 8f2c failed/)).toHaveLength(2);
+    const address = window.location.pathname + window.location.search;
+    cleanup();
+    open(address);
+    await screen.findByText(strings.templates.lines);
+  });
+
+  test("log text is never markup", async () => {
+    const { user, container } = open("/logs?errors=only");
+    await user.click(await screen.findByRole("button", { name: /^charge <\*> failed/ }));
+    await screen.findByText(/<b>not markup<\/b>/);
+    expect(container.querySelector("b")).toBeNull();
+  });
+});
+
+describe("a finding explains itself", () => {
+  test("an alert leads to why it fired, what was like it, and what would silence it", async () => {
+    const { user } = open(`/incidents/${LIVE_ID}`);
+    const links = await screen.findAllByRole("link", { name: /^Why: / });
+    await user.click(links[0] as HTMLElement);
+    await screen.findByText(/It was told at the 3rd sample/);
+    await screen.findByText(/as ada confirmed/);
+    await screen.findByText("twofold detectors new panel --set floors=span.duration.p95=23.6");
+    expect(screen.getByText("1 right, 1 noise, 1 nobody judged")).toBeTruthy();
+  });
+});
+
+describe("events", () => {
+  test("notices are shown, and by kind alone", async () => {
+    const { user } = open("/events");
+    await screen.findByText("Pod cart-7d9f was scheduled on shop-2");
+    await screen.findByText("payment deployed");
+    await user.selectOptions(screen.getByLabelText(strings.events.kind), "notice");
+    await waitFor(() => expect(screen.queryByText("payment deployed")).toBeNull());
+    expect(window.location.search).toBe("?kind=notice");
+    expect(screen.getByRole("link", { name: /Pipeline deploy/ }).getAttribute("href")).toMatch(/^https:/);
   });
 });
 

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { ChangeEvent } from "../../api/types";
 import { strings } from "../../strings";
 import { ChangeIcon } from "../../ui/ChangeIcon";
@@ -11,7 +12,7 @@ const SHOWN = 7;
 /** Deploys, settings, promotions, data versions: the first question of every incident. */
 export function Changes({ changes }: { changes: readonly ChangeEvent[] }) {
   return (
-    <Panel title={strings.home.changes} flush>
+    <Panel title={strings.home.changes} aside={<Link to="/events">{strings.home.allEvents}</Link>} flush>
       {changes.length === 0 ? <p className={css.none}>{strings.home.noChanges}</p> : null}
       <ul>
         {changes.slice(0, SHOWN).map((change) => (

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { Alert, Incident, Verdict } from "../../api/types";
 import { strings } from "../../strings";
 import { Badge } from "../../ui/Badge";
@@ -41,7 +42,7 @@ export function AlertsPanel({ alerts, incident, verdicts }: AlertsPanelProps) {
           <tr key={alert.id}>
             <Cell>
               <span className={css.alertTitle}>{alert.title}</span>{" "}
-              {alert.count > 1 ? <Muted>{words.count(alert.count)}</Muted> : null}
+              {alert.count > 1 ? <Muted>{words.count(alert.count)}</Muted> : null} <Why alert={alert} />
             </Cell>
             <Cell wideOnly>
               <EntityName id={alert.entity} />
@@ -68,5 +69,15 @@ export function AlertsPanel({ alerts, incident, verdicts }: AlertsPanelProps) {
         ))}
       </Table>
     </Panel>
+  );
+}
+
+/** The way to the explanation of the newest finding; alerts from outside have none. */
+function Why({ alert }: { alert: Alert }) {
+  const finding = alert.findings.at(-1);
+  return finding === undefined ? null : (
+    <Link to="/findings/$id" params={{ id: finding }} aria-label={strings.finding.explain(alert.title)}>
+      {strings.finding.explainShort}
+    </Link>
   );
 }

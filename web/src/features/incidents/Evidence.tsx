@@ -14,10 +14,11 @@ import { Facts } from "../../ui/Facts";
 import { formatMoment, formatPercent, formatSpan } from "../../ui/format";
 import { LogLines } from "../../ui/LogLines";
 import { SeriesChart } from "../../ui/lazy";
+import { safeLink } from "../../ui/link";
 import { Loading, Problem } from "../../ui/Notice";
 import { Waterfall } from "../../ui/trace/Waterfall";
 import css from "./Incident.module.css";
-import { chartWindow, safeLink, traceWindow } from "./window";
+import { chartWindow, traceWindow } from "./window";
 
 const words = strings.incident;
 const ICONS = {

@@ -1,4 +1,4 @@
-/** Which part of time an evidence's chart shows, and which links may be followed. Pure. */
+/** Which part of time an evidence's chart shows. Pure. */
 import type { Evidence, Incident } from "../../api/types";
 
 const LEAD_MS = 15 * 60_000;
@@ -15,10 +15,4 @@ export function chartWindow(piece: Evidence, incident: Incident): { start: strin
 export function traceWindow(piece: Evidence): { start: string; end: string } {
   const start = new Date(Date.parse(piece.start) - LEAD_MS).toISOString();
   return { start, end: new Date(Date.parse(piece.end) + LEAD_MS).toISOString() };
-}
-
-/** Links come from outside: only web addresses are followed. */
-export function safeLink(link: string | undefined): string | null {
-  if (!link || !URL.canParse(link)) return null;
-  return ["https:", "http:"].includes(new URL(link).protocol) ? link : null;
 }

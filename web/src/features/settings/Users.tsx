@@ -1,19 +1,17 @@
-import { Button, NativeSelect, TextInput } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { NativeSelect, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { calls } from "../../api/calls";
 import { queries, useSession } from "../../api/queries";
 import type { Role, User } from "../../api/types";
 import { strings } from "../../strings";
 import { Badge } from "../../ui/Badge";
 import { Muted } from "../../ui/Facts";
-import { Loading, Problem } from "../../ui/Notice";
-import { Panel } from "../../ui/Panel";
-import { Cell, type Column, Table } from "../../ui/Table";
+import { Cell, type Column } from "../../ui/Table";
 import { Ago } from "../../ui/Time";
-import { Secret } from "./Secret";
-import css from "./Settings.module.css";
+import { Act, Issued } from "./Issued";
 
 const words = strings.settings;
+const KEY = "users";
 const NAMES: Record<Role, string> = words.roles;
 const ROLES = Object.keys(NAMES) as Role[];
 const CHOICES = ROLES.map((value) => ({ value, label: NAMES[value] }));
@@ -25,42 +23,46 @@ const COLUMNS: Column[] = [
   { name: words.userColumns.act, hidden: true },
 ];
 
+async function create(form: FormData) {
+  const role = ROLES.find((each) => each === form.get("role")) ?? "viewer";
+  const made = await calls.createUser(String(form.get("name")), role);
+  return { title: words.createdUser(made.user.name), secret: made.secret };
+}
+
 /** Who may sign in and as what; a secret is shown once. For admins. */
 export function Users() {
   const users = useQuery(queries.users());
   return (
-    <Panel title={words.users} hint={words.usersHint} flush>
-      {users.isPending ? <Loading rows={3} /> : null}
-      {users.isError ? <Problem error={users.error} /> : null}
-      {users.data ? (
-        <Table label={words.users} columns={COLUMNS}>
-          {users.data.items.map((user) => (
-            <UserRow key={user.id} user={user} />
-          ))}
-        </Table>
-      ) : null}
-      <NewUser />
-    </Panel>
+    <Issued
+      title={words.users}
+      hint={words.usersHint}
+      columns={COLUMNS}
+      query={{ ...users, data: users.data?.items }}
+      queryKey={KEY}
+      empty=""
+      row={(user) => <UserRow key={user.id} user={user} />}
+      create={create}
+      submit={words.createUser}
+    >
+      <TextInput
+        name="name"
+        label={words.userName}
+        required
+        withAsterisk={false}
+        maxLength={200}
+        autoComplete="off"
+      />
+      <NativeSelect name="role" label={words.role} data={CHOICES} />
+    </Issued>
   );
 }
 
-function useRenewUsers() {
-  const client = useQueryClient();
-  return () => client.invalidateQueries({ queryKey: ["users"] });
-}
-
 function UserRow({ user }: { user: User }) {
-  const session = useSession();
-  const renew = useRenewUsers();
-  const change = useMutation({
-    mutationFn: (disabled: boolean) => calls.changeUser(user.id, { disabled }),
-    onSettled: renew,
-  });
-  const act = user.disabled ? words.enable : words.disable;
+  const self = useSession().user.id === user.id;
   return (
     <tr>
       <Cell>
-        {user.name} {user.id === session.user.id ? <Muted>{words.you}</Muted> : null}
+        {user.name} {self ? <Muted>{words.you}</Muted> : null}
       </Cell>
       <Cell>{NAMES[user.role]}</Cell>
       <Cell number wideOnly>
@@ -74,57 +76,15 @@ function UserRow({ user }: { user: User }) {
         />
       </Cell>
       <Cell number>
-        {user.id === session.user.id ? null : (
-          <Button
-            variant="subtle"
-            loading={change.isPending}
-            aria-label={`${act} ${user.name}`}
-            onClick={() => change.mutate(!user.disabled)}
-          >
-            {act}
-          </Button>
+        {self ? null : (
+          <Act
+            act={user.disabled ? words.enable : words.disable}
+            name={user.name}
+            run={() => calls.changeUser(user.id, { disabled: !user.disabled })}
+            queryKey={KEY}
+          />
         )}
-        {change.isError ? <Problem error={change.error} /> : null}
       </Cell>
     </tr>
-  );
-}
-
-function NewUser() {
-  const renew = useRenewUsers();
-  const create = useMutation({
-    mutationFn: ({ name, role }: { name: string; role: Role }) => calls.createUser(name, role),
-    onSettled: renew,
-  });
-  return (
-    <>
-      {create.data ? (
-        <Secret title={words.createdUser(create.data.user.name)} secret={create.data.secret} />
-      ) : null}
-      {create.isError ? <Problem error={create.error} /> : null}
-      <form
-        className={css.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          const form = event.currentTarget;
-          const fields = new FormData(form);
-          const role = ROLES.find((each) => each === fields.get("role")) ?? "viewer";
-          create.mutate({ name: String(fields.get("name")), role }, { onSuccess: () => form.reset() });
-        }}
-      >
-        <TextInput
-          name="name"
-          label={words.userName}
-          required
-          withAsterisk={false}
-          maxLength={200}
-          autoComplete="off"
-        />
-        <NativeSelect name="role" label={words.role} data={CHOICES} />
-        <Button type="submit" loading={create.isPending}>
-          {words.createUser}
-        </Button>
-      </form>
-    </>
   );
 }

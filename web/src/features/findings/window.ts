@@ -1,0 +1,12 @@
+import type { Finding } from "../../api/types";
+
+const LEAD_MS = 20 * 60_000;
+const TRAIL_MS = 5 * 60_000;
+const LONGEST_MS = 6 * 3_600_000;
+
+/** A finding with a calm stretch before it; of a long one its beginning. */
+export function around({ onset, seen }: Pick<Finding, "onset" | "seen">): { start: string; end: string } {
+  const from = Date.parse(onset) - LEAD_MS;
+  const to = Math.min(Date.parse(seen) + TRAIL_MS, from + LONGEST_MS);
+  return { start: new Date(from).toISOString(), end: new Date(to).toISOString() };
+}
