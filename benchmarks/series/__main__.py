@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.series import peers
-from benchmarks.series.data import Floats, Labelled, load
+from benchmarks.series.data import Floats, Labelled, default_folder, load
 from benchmarks.series.detectors import panel, timed
 from benchmarks.series.nab import nab
 from benchmarks.series.recall import recall
 from benchmarks.series.vus import mean_vus
 
-HERE = Path(__file__).resolve().parents[2]
 BUDGETS = (0.1, 1.0)
 MEANS = ("recall_0_1", "recall_1", "vus_pr", "delay_points")
 QUICK = {"most_per_family": 12, "most_points": 60_000}
@@ -114,10 +112,8 @@ def table_of(found: dict[str, Any]) -> str:
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.series", description=__doc__)
-    default = Path(os.environ.get("TWOFOLD_DATA", HERE.parent / "shared" / "data")) / "series"
-    parser.add_argument(
-        "--data", type=Path, default=default, help="folder with labels.json and <family>/<name>.parquet"
-    )
+    layout = "folder with labels.json and <family>/<name>.parquet"
+    parser.add_argument("--data", type=Path, default=default_folder(), help=layout)
     parser.add_argument("--quick", action="store_true", help="a sample, in under 45 s")
     parser.add_argument("--alone", action="store_true", help="only the panel and the rolling median")
     parser.add_argument("--json", action="store_true", help="one object instead of the table")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,12 @@ class Labelled:
         """First and last row of each run of anomalous points, counted from the end of the warm-up."""
         edge = np.diff(np.concatenate([[0], self.label[self.warm :], [0]]))
         return np.flatnonzero(edge == 1), np.flatnonzero(edge == -1) - 1
+
+
+def default_folder() -> Path:
+    """Where the data is, unless somebody says otherwise."""
+    shared = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return Path(os.environ.get("TWOFOLD_DATA", shared)) / "series"
 
 
 def load(folder: Path, *, most_per_family: int = 0, most_points: int = 0) -> list[Labelled]:

@@ -14,6 +14,7 @@ from typing import Any, Final, get_args, get_type_hints
 import yaml
 
 from twofold.aiops.correlate.config import CorrelateConfig
+from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.respond.notices import Channel, NoticeConfig
 from twofold.aiops.respond.responder import ResponderConfig
@@ -118,6 +119,7 @@ class Config:
 
     Attributes:
         home: Folder for all data.
+        joint: What is looked for in whole entities and pairs of series.
         slos: Service level objectives.
         partitions: Partitions of the journal, each with a thread of stages.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
@@ -133,6 +135,7 @@ class Config:
     ingest: IngestConfig = field(default_factory=IngestConfig)
     recorder: RecorderConfig = field(default_factory=RecorderConfig)
     runner: RunnerConfig = field(default_factory=RunnerConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
     correlate: CorrelateConfig = field(default_factory=CorrelateConfig)
     respond: RespondConfig = field(default_factory=RespondConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)

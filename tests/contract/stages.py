@@ -19,6 +19,8 @@ import twofold.mlops
 from tests.unit.detect.telemetry import MemoryCatalog, line, logs, ns, samples, span, spans
 from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.delivery.stage import Delivery
+from twofold.aiops.detect.joint.config import JointConfig
+from twofold.aiops.detect.joint.stage import Joint
 from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.mining.stage import Mining
 from twofold.aiops.detect.panel import Panel
@@ -51,6 +53,9 @@ MODEL = Profile(
     rows=1000,
 )
 
+JOINT = JointConfig(tick_s=5.0, least_series=1, alerts_per_day=100.0, probe_ticks=20, coupled=0.01, apart=True)
+"""Quick to judge: the stream has few series and lasts minutes."""
+
 OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "topology": lambda _: Topology(),
     "red": Red,
@@ -62,6 +67,7 @@ OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "foretell": lambda _: Foretell(),
     "drift": lambda catalog: DriftStage(catalog, lambda _model, _version: MODEL),
     "panel": Panel,
+    "joint": lambda catalog: Joint(catalog, JOINT),
     "capacity": Capacity,
     "correlate": lambda _: Correlate(),
     "diagnose": lambda _: Diagnose(),

@@ -1,7 +1,7 @@
 """The pipeline, readable in one place: which stages a tenant's telemetry goes through, and in what order.
 
-topology → red → traces → slo → lograte → mining → delivery → drift → panel → capacity → foretell → correlate → diagnose
-(→ shadow)
+topology → red → traces → slo → lograte → mining → delivery → drift → panel
+→ joint → capacity → foretell → correlate → diagnose (→ shadow)
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.delivery.stage import Delivery
+from twofold.aiops.detect.joint.stage import Joint
 from twofold.aiops.detect.lograte import LogRate
 from twofold.aiops.detect.mining.board import Board
 from twofold.aiops.detect.mining.stage import Mining
@@ -69,6 +70,7 @@ def builder(
             Delivery(catalog, tenant=tenant, lane=lane),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant, explain=traces.explain),
+            *([Joint(catalog, config.joint, tenant=tenant)] if config.joint.on else []),
             Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
             Foretell(lane),
             Correlate(config.correlate, lane=lane),

@@ -88,6 +88,7 @@ class Worker:
             self.catalog,
             correlate=config.correlate,
             lateness_s=config.lateness_s,
+            joint=config.joint,
         )
         self.workflows.register(execute.NAME, executor.run)
         self.workflows.register(notices.NAME, self.notices.run)

@@ -2,8 +2,8 @@
 
 Belongs to joint 1: a detector is judged before its release like any model, here on this installation's own past.
 What spans, logs and models were turned into is in the history as samples, so the replay begins at the panel:
-panel → correlate → diagnose, with the topology as it stands and the changes of the period. Silences and routing join
-when they exist.
+panel → joint → correlate → diagnose, with the topology as it stands and the changes of the period. Silences and
+routing join when they exist.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import numpy as np
 from twofold.aiops.correlate.config import CorrelateConfig
 from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.config import PanelConfig
+from twofold.aiops.detect.joint.config import JointConfig
+from twofold.aiops.detect.joint.stage import Joint
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.rules import firings, read_rules
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.errors import InputError, TooLarge, TwofoldError
 from twofold.flow.pipeline import Pipeline
+from twofold.flow.stage import Stage
 from twofold.flow.workflow import Context, Json
 from twofold.joints.hindsight import Made, figures_of, hold_against, labels_of
 from twofold.joints.rule_pages import pages_of
@@ -70,6 +73,7 @@ class Settings:
 
     panel: PanelConfig
     detector: str
+    joint: JointConfig
     correlate: CorrelateConfig
     causes: DiagnoseConfig
     ranker: str
@@ -81,6 +85,7 @@ class Backtests:
 
     Args:
         correlate: Settings of grouping, as live.
+        joint: Settings of the detector of whole entities, as live.
         lateness_s: How far the watermark stays behind, as live.
     """
 
@@ -93,10 +98,11 @@ class Backtests:
         *,
         correlate: CorrelateConfig,
         lateness_s: float,
+        joint: JointConfig | None = None,
     ) -> None:
         self._ledger, self._history, self._catalog = ledger, history, catalog
         self._registry, self._releases = Registry(ledger, blobs), Releases(ledger)
-        self._correlate, self._lateness_s = correlate, lateness_s
+        self._correlate, self._lateness_s, self._joint = correlate, lateness_s, joint or JointConfig()
 
     def run(self, context: Context, arguments: Json) -> Json:
         """The workflow: replay, judge, write the result. A replay that was cut off runs again from its start."""
@@ -156,8 +162,10 @@ class Backtests:
 
     def replay(self, settings: Settings, asked: Backtest, tell: Callable[[float], None]) -> Made:
         """Push the period through the stages, oldest sample first."""
-        stages = (
-            Panel(self._catalog, settings.panel, detector=settings.detector, tenant=asked.tenant),
+        panel = Panel(self._catalog, settings.panel, detector=settings.detector, tenant=asked.tenant)
+        stages: tuple[Stage, ...] = (
+            panel,
+            *([Joint(self._catalog, settings.joint, tenant=asked.tenant)] if settings.joint.on else []),
             Correlate(settings.correlate, lane=Lane.BACKFILL),
             Diagnose(settings.causes, ranker=settings.ranker),
         )
@@ -173,7 +181,6 @@ class Backtests:
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 tell((time_ns - start_ns) / max(end_ns - start_ns, 1))
-        panel = stages[0]
         return replace(made, points=points, series=len(panel))
 
     def replay_rules(self, asked: Backtest, tell: Callable[[float], None]) -> Made:
@@ -265,6 +272,7 @@ class Backtests:
         return Settings(
             panel=panel,
             detector=detector,
+            joint=self._joint,
             correlate=self._correlate,
             causes=causes,
             ranker=ranker,

@@ -1,0 +1,291 @@
+"""The detector of whole entities: what moved together, and which coupled series parted. Samples in, findings out.
+
+Stands behind the detector of series. It sees what no series tells alone: many small moves at once, and one that did
+not go where its partner went. The mathematics is `stats.joint`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from twofold.aiops.detect.floors import floor_of, kind_of
+from twofold.aiops.detect.joint import words
+from twofold.aiops.detect.joint.config import JointConfig
+from twofold.aiops.detect.joint.members import Members
+from twofold.aiops.detect.words import labels_text, unit_of
+from twofold.errors import Corrupt, NotFound
+from twofold.flow.stage import State
+from twofold.records.codec import from_json, to_json
+from twofold.records.columns import Samples
+from twofold.records.entity import DEFAULT_TENANT, Edge, Relation
+from twofold.records.finding import Direction, Finding, FindingState
+from twofold.records.series import Series, sid_text
+from twofold.records.signal import harmful
+from twofold.records.time import SECOND_NS, to_datetime
+from twofold.stats import joint
+from twofold.stats.layout import IGNORED
+from twofold.store.catalog import Catalog
+
+Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
+Chunk = tuple[npt.NDArray[np.int32], Int64s, Float64s]
+SPARE: Final = 64  # events that fit beside those of one tick
+SPREADS: Final = 4.0  # usual sizes that a band spans to each side
+LAYOUT: Final = repr([joint.SERIES.descr, joint.PAIR.descr, joint.ENTITY.descr])
+
+
+class Joint:
+    """Finds entities of which many series move at once, and pairs of series that stop going together.
+
+    Suits entities with at least a handful of series of one rhythm. What is told needs one series that moved by what
+    matters to somebody, to a side that hurts. Says nothing in the first hour of an entity. Fails where series move
+    together only rarely, and on slow leaks: levels follow within minutes.
+
+    Args:
+        catalog: Tells what a sid is.
+        config: Budget and memories.
+        detector: `name@version`, written into every finding.
+
+    Attributes:
+        late: Samples of ticks that were over.
+        quiet: Findings not told, by reason.
+    """
+
+    name: ClassVar[str] = "joint"
+    accepts: ClassVar[tuple[type, ...]] = (Samples, Edge)
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        config: JointConfig | None = None,
+        *,
+        detector: str = "joint@1",
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        self.config = config or JointConfig()
+        self.detector = detector
+        self.late = 0
+        self.quiet: Counter[str] = Counter()
+        self._catalog, self._tenant = catalog, tenant
+        self._params = self.config.params()
+        self._members = Members(self.config.max_ring, apart=self.config.apart)
+        self._pending: list[Chunk] = []
+        self._next_ns = 0  # the first tick that is not over
+        self._told: dict[tuple[int, int], Finding] = {}
+
+    def __len__(self) -> int:
+        """Series known."""
+        return len(self._members)
+
+    @property
+    def bytes_per_series(self) -> int:
+        """State of one series, without the spare rows of growth."""
+        return joint.SERIES.itemsize + (joint.PAIR.itemsize if self.config.apart else 0) + 8 + 2 * 4
+
+    def process(self, items: Sequence[object]) -> Sequence[object]:
+        """Keep samples until their tick is over, and learn who calls whom."""
+        for item in items:
+            if isinstance(item, Samples):
+                self._hold(item)
+            elif isinstance(item, Edge) and item.relation is Relation.CALLS and self.config.apart:
+                self._members.link(item.source, item.target)
+        return []
+
+    def _hold(self, samples: Samples) -> None:
+        sid, time_ns, value = samples.columns()
+        before = len(self._members)
+        at = self._members.locate(sid)
+        for row in range(before, len(self._members)):
+            series = self._series(row)
+            if series.entity and kind_of(series) != IGNORED:
+                self._members.describe(row, entity=series.entity, kind=kind_of(series))
+        if len(at):
+            self._pending.append((at, time_ns, value))
+
+    def _series(self, row: int) -> Series:
+        sid = int(self._members.sids[row])
+        try:
+            return self._catalog.get(sid, tenant=self._tenant)
+        except NotFound:
+            return Series(sid=sid, metric="", tenant=self._tenant)
+
+    def advance(self, watermark_ns: int) -> Sequence[object]:
+        """Judge every tick that is over."""
+        tick_ns = self.config.tick_ns
+        over_ns = watermark_ns // tick_ns * tick_ns
+        if over_ns <= self._next_ns:
+            return []
+        made = list(self._judge(self._due(over_ns)))
+        self._next_ns = over_ns
+        return [*made, *self._ended(over_ns // tick_ns)]
+
+    def _due(self, over_ns: int) -> Chunk:
+        """Samples of the ticks that are over, in the order of ticks; the others wait on."""
+        at, time_ns, value = (
+            np.concatenate([np.empty(0, kind), *(chunk[n] for chunk in self._pending)])
+            for n, kind in enumerate((np.int32, np.int64, np.float64))
+        )
+        due = time_ns < over_ns
+        self._pending = [] if due.all() else [(at[~due], time_ns[~due], value[~due])]
+        late = time_ns < self._next_ns
+        self.late += int(late.sum())
+        if late.any() or not due.all():
+            due &= ~late
+            at, time_ns, value = at[due], time_ns[due], value[due]
+        tick = time_ns // self.config.tick_ns
+        if (tick[1:] < tick[:-1]).any():
+            order = np.argsort(tick, kind="stable")
+            at, time_ns, value = at[order], time_ns[order], value[order]
+        return at, time_ns, value
+
+    def _judge(self, samples: Chunk) -> Iterator[Finding]:
+        members = self._members
+        state = members.series, members.pairs, members.entities
+        walk, done = members.rings(), 0
+        while done < len(samples[0]):
+            events = np.zeros(len(members.entities) + len(members.pairs) + SPARE, joint.EVENT)  # rarely touched
+            done, written = joint.learn(state, samples, walk, self.config.tick_ns, self._params, done, events)
+            for event in events[:written]:
+                yield from self._tell(event)
+
+    def _tell(self, event: npt.NDArray[Any]) -> Iterator[Finding]:
+        kind, row = int(event["kind"]), int(event["row"][0])
+        if kind == joint.TOGETHER and not self.config.together:
+            return
+        key = (kind, int(event["entity"]) if kind == joint.TOGETHER else row)
+        seen_ns = (int(event["tick"]) + 1) * self.config.tick_ns
+        if event["what"] == joint.CLOSED:
+            told = self._told.pop(key, None)
+            if told is not None:
+                yield self._closed(key, told, seen_ns)
+            return
+        if event["what"] == joint.WORSE and key not in self._told:
+            return
+        finding = self._finding(event, kind, seen_ns)
+        if finding is not None:
+            self._told[key] = finding
+            yield finding
+
+    def _finding(self, event: npt.NDArray[Any], kind: int, seen_ns: int) -> Finding | None:
+        """What is told, about the series that most of all did what hurts; None where nobody would care."""
+        drivers = [(n, self._series(int(row))) for n, row in enumerate(event["row"]) if row != joint.NONE]
+        z = event["z"].tolist()
+        told = drivers if kind == joint.TOGETHER else drivers[:1]
+        chosen = next(((n, each) for n, each in told if _matters(each, event, n)), None)
+        if chosen is None:
+            self.quiet["small"] += 1
+            return None
+        at, series = chosen
+        onset_ns = int(event["onset"]) * self.config.tick_ns
+        onset, entity = to_datetime(onset_ns), self._members.names[int(event["entity"])]
+        if kind == joint.TOGETHER:
+            moved = [(each, z[n]) for n, each in drivers]
+            reason = words.moved_together(entity, int(event["moved"]), int(event["series"]), moved, onset)
+        else:
+            (_, left), (_, other) = drivers
+            reason = words.parted(left, z[0], other, z[1], float(event["coupling"]), onset)
+        value, expected, usual = (float(event[name][at]) for name in ("value", "expected", "usual"))
+        return Finding(
+            id=self._id(f"{kind}:{entity if kind == joint.TOGETHER else sid_text(series.sid)}", onset_ns),
+            entity=entity,
+            series=sid_text(series.sid),
+            metric=series.metric,
+            onset=onset,
+            seen=to_datetime(seen_ns),
+            score=round(float(event["score"]), 3),
+            effect=round(z[at], 3),
+            value=value,
+            expected=expected,
+            low=expected - SPREADS * usual,
+            high=expected + SPREADS * usual,
+            direction=Direction.UP if z[at] > 0 else Direction.DOWN,
+            detector=self.detector,
+            reason=reason,
+            unit=unit_of(series),
+            labels_text=labels_text(series.labels),
+            tenant=self._tenant,
+        )
+
+    def _closed(self, key: tuple[int, int], told: Finding, seen_ns: int) -> Finding:
+        lasted_s = (seen_ns / SECOND_NS) - told.onset.timestamp()
+        if key[0] == joint.TOGETHER:
+            reason = words.calm_again(told.entity, lasted_s)
+        else:
+            reason = words.together_again(self._series(key[1]), lasted_s)
+        return replace(told, state=FindingState.CLOSED, seen=to_datetime(seen_ns), reason=reason)
+
+    def _ended(self, tick: int) -> Iterator[Finding]:
+        """Close what no tick will close: too few of the entity's series still come."""
+        for key, told in list(self._told.items()):
+            quiet = tick - int(told.seen.timestamp() / self.config.tick_s)
+            if quiet > self.config.readmit_ticks + joint.LIVE_TICKS:
+                del self._told[key]
+                rows = self._members.entities if key[0] == joint.TOGETHER else self._members.pairs
+                rows["opened"][key[1]], rows["stay"][key[1]] = 0, 0
+                yield replace(told, state=FindingState.CLOSED, reason=words.no_more_data(told.entity))
+
+    def _id(self, subject: str, onset_ns: int) -> str:
+        """Deterministic in tenant, detector name, subject and onset."""
+        text = f"{self._tenant}\x1f{self.detector.partition('@')[0]}\x1f{subject}\x1f{onset_ns}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def snapshot(self) -> State:
+        """Rows, samples of the tick that is not over, who calls whom, and what was told."""
+        members = self._members
+        known = {
+            "names": members.names,
+            "links": members.links(),
+            "told": [[*key, to_json(finding)] for key, finding in self._told.items()],
+            "next_ns": self._next_ns,
+            "late": self.late,
+            "quiet": dict(self.quiet),
+            "apart": self.config.apart,
+            "layout": LAYOUT,
+        }
+        at, time_ns, value = (
+            np.concatenate([np.empty(0, kind), *(chunk[n] for chunk in self._pending)])
+            for n, kind in enumerate((np.int32, np.int64, np.float64))
+        )
+        held: dict[str, npt.NDArray[np.generic]] = {"held_at": at, "held_time_ns": time_ns, "held_value": value}
+        return {**members.snapshot(), **held, "joint": json.dumps(known).encode()}
+
+    def restore(self, state: State) -> None:
+        """Take back what `snapshot` gave.
+
+        Raises:
+            Corrupt: Not the state of this stage, or of one with rows of another layout.
+        """
+        try:
+            known = json.loads(bytes(state["joint"]))
+            if known["layout"] != LAYOUT:
+                raise Corrupt("joint state has rows of another layout; start this version from an empty state")
+            told = {(int(kind), int(n)): from_json(Finding, each) for kind, n, each in known["told"]}
+            links = {int(n): [int(each) for each in others] for n, others in known["links"].items()}
+            held = (
+                np.array(state["held_at"], np.int32),
+                np.array(state["held_time_ns"], np.int64),
+                np.array(state["held_value"], np.float64),
+            )
+            self._members.restore(state, known["names"], links, pairs=bool(known["apart"]))
+            self._next_ns, self.late = int(known["next_ns"]), int(known["late"])
+            self.quiet = Counter(known["quiet"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Corrupt(f"joint state does not fit this version: {error!r}; replay the journal") from error
+        self._told = {key: each for key, each in told.items() if key[0] == joint.TOGETHER or self.config.apart}
+        self._pending = [held] if len(held[0]) else []
+
+
+def _matters(series: Series, event: npt.NDArray[Any], at: int) -> bool:
+    """Whether a driver went to a side that hurts by more than its floor of practical size."""
+    side = Direction.UP if event["z"][at] > 0 else Direction.DOWN
+    floor, expected = floor_of(series), float(event["expected"][at])
+    away = abs(float(event["z"][at])) * float(event["usual"][at])
+    return harmful(series.metric, side) and away >= max(floor.least, floor.share * abs(expected))
