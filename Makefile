@@ -47,7 +47,7 @@ wheel: $(VENV)/.dev  ## Build dist/twofold-*.whl with the UI inside
 	CI=1 $(BIN)/python -m hatchling build -t wheel
 
 lock: $(VENV)/.uv  ## Resolve dependencies anew: by hash, with no registry address
-	for extra in core demo dev; do \
+	for extra in core forecast demo dev; do \
 	  flag=$$( [ $$extra = core ] || echo --extra $$extra ); \
 	  $(UV) compile pyproject.toml $$flag --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links -q -o requirements/$$extra.txt; \

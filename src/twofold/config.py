@@ -15,6 +15,7 @@ import yaml
 
 from twofold.aiops.correlate.config import CorrelateConfig
 from twofold.aiops.detect.joint.config import JointConfig
+from twofold.aiops.forecast.config import ForecastConfig
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.respond.notices import Channel, NoticeConfig
 from twofold.aiops.respond.responder import ResponderConfig
@@ -140,6 +141,7 @@ class Config:
     respond: RespondConfig = field(default_factory=RespondConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
     detectors: DetectorsConfig = field(default_factory=DetectorsConfig)
+    forecast: ForecastConfig = field(default_factory=ForecastConfig)
     logs: LogsConfig = field(default_factory=LogsConfig)
     demo: DemoConfig = field(default_factory=DemoConfig)
     slos: tuple[Slo, ...] = ()

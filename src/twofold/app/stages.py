@@ -21,6 +21,7 @@ from twofold.aiops.detect.slo import Slos
 from twofold.aiops.detect.traces.stage import Traces
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.aiops.forecast.alerts import Foretell
+from twofold.aiops.forecast.engines import load
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.config import Config
@@ -53,6 +54,7 @@ def builder(
 
     What they mine of log lines can be read on the board.
     """
+    engines = load(config.forecast.engines)
 
     def build(tenant: str, lane: Lane) -> Pipeline:
         panel, capacity, causes = released.panel(), released.capacity(), released.causes()
@@ -71,7 +73,7 @@ def builder(
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant, explain=traces.explain),
             *([Joint(catalog, config.joint, tenant=tenant)] if config.joint.on else []),
-            Capacity(catalog, capacity.config, model=capacity.id, tenant=tenant),
+            Capacity(catalog, capacity.config, model=capacity.id, engines=engines, tenant=tenant),
             Foretell(lane),
             Correlate(config.correlate, lane=lane),
             Diagnose(causes.config, ranker=causes.id),

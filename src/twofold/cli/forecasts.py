@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ def forecasts(
         return
     table(
         ("entity", "forecast", "sure", "made"),
-        ((f["entity"], f["reason"], f"{f['probability']:.0%}", ago(f["made"]) + " ago") for f in found["open"]),
+        ((f["entity"], _said(f), f"{f['probability']:.0%}", ago(f["made"]) + " ago") for f in found["open"]),
         empty="Nothing is expected to run out.",
     )
     if found["ended"]:
@@ -37,3 +37,8 @@ def forecasts(
             claim = f"claimed {one['low']:.0%} to {one['high']:.0%}"
             share = one["hit"] / one["decided"]
             typer.echo(f"{claim}: {one['hit']} of {one['decided']} came true ({share:.0%})")
+
+
+def _said(forecast: dict[str, Any]) -> str:
+    """What was said, and by whom when not by our own forecaster."""
+    return str(forecast["reason"]) + (f" [{forecast['engine']}]" if forecast["engine"] else "")

@@ -40,6 +40,7 @@ class Forecast:
         early, late: Its 80 % interval; `late` is None when open-ended.
         ended: When it was decided.
         model: `name@version` of the forecaster.
+        engine: Which forecaster beside our own foresaw this series better and made the claim; empty for our own.
         reason: One plain sentence.
     """
 
@@ -63,4 +64,5 @@ class Forecast:
     state: ForecastState = ForecastState.OPEN
     unit: str = ""
     labels_text: str = ""
+    engine: str = ""
     tenant: str = DEFAULT_TENANT

@@ -32,3 +32,15 @@ class CapacityConfig:
             raise ConfigError(f"close_at {self.close_at} and open_at {self.open_at} must ascend between 0 and 1")
         if self.horizon_s <= 0 or self.every_s <= 0 or self.confirm < 1 or not 0.0 < self.reached <= 1.0:
             raise ConfigError("horizon_s, every_s and confirm must be above 0, reached in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastConfig:
+    """Forecasters beside our own.
+
+    Attributes:
+        engines: In any number: `statsforecast:<model>` (the extra `forecast`), `onnx:<file>` (the extra `onnx`)
+            or `python:<module>:<factory>`, which is imported into this process.
+    """
+
+    engines: tuple[str, ...] = ()

@@ -16,7 +16,9 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from twofold.aiops.forecast.choice import Choice
 from twofold.aiops.forecast.config import CapacityConfig
+from twofold.aiops.forecast.engines import Engine
 from twofold.aiops.forecast.limits import Limit, limit_of
 from twofold.aiops.forecast.rings import Ring
 from twofold.aiops.forecast.words import reason, subject
@@ -54,6 +56,10 @@ class Capacity:
         catalog: Tells what a sid is.
         config: What the released version consists of.
         model: `name@version` of the release, written into every forecast.
+        engines: Forecasters beside our own; each series has the one that foresaw its past best.
+
+    Attributes:
+        refused: Answers of engines that were none, by engine; our own stands in.
     """
 
     name: ClassVar[str] = "capacity"
@@ -65,6 +71,7 @@ class Capacity:
         config: CapacityConfig | None = None,
         *,
         model: str = "capacity@0",
+        engines: Sequence[Engine] = (),
         tenant: str = DEFAULT_TENANT,
     ) -> None:
         self.config = config or CapacityConfig()
@@ -77,6 +84,12 @@ class Capacity:
         self._agreed: Counter[int] = Counter()
         self._open: dict[int, Forecast] = {}
         self._judged_ns = 0
+        self._choice = Choice(engines)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """See the class."""
+        return self._choice.refused
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Keep the samples of series that have a limit; makes nothing."""
@@ -120,6 +133,7 @@ class Capacity:
         if watermark_ns - self._judged_ns < int(self.config.every_s * SECOND_NS) or not self._series:
             return ()
         self._judged_ns = watermark_ns
+        self._choice.begin(watermark_ns)
         made: list[object] = []
         rows = np.arange(len(self._series))
         fine, coarse = (ring.seen(rows) for ring in self._rings)
@@ -143,7 +157,10 @@ class Capacity:
         found = fill(values * sign[:, None], top * sign, asked.tolist(), levels=_LEVELS, farthest=2 * asked[-1] + 1)
         column = np.searchsorted(asked, horizons / step_s)
         for number, row in enumerate(rows.tolist()):
-            chance = float(found.within[number, column[number]])
+            if not self._choice.ask(row, values[number] * sign[number], float(top[number] * sign[number]), step_s):
+                continue
+            chance = self._choice.chance(row, found, number, float(horizons[number] / step_s))
+            chance = float(found.within[number, column[number]]) if chance is None else chance
             told = self._tell(row, found, number, chance, float(horizons[number]), step_s, now_ns)
             if told is not None:
                 yield told
@@ -214,6 +231,7 @@ class Capacity:
             early=early,
             late=late,
             model=self._model,
+            engine=self._choice.engine_of(row),
             reason=reason(series, limit.rising, value, [steps * step_s for steps in found.eta_steps[number].tolist()]),
             tenant=self._tenant,
         )
@@ -226,6 +244,7 @@ class Capacity:
             "judged_ns": np.array([self._judged_ns], np.int64),
             "open": json.dumps([[row, encode(one)] for row, one in sorted(self._open.items())]).encode(),
             "agreed": json.dumps(sorted(self._agreed.items())).encode(),
+            "choice": self._choice.snapshot(),
         }
         for name, ring in zip(("fine", "coarse"), self._rings, strict=True):
             state |= ring.snapshot(name)
@@ -239,6 +258,8 @@ class Capacity:
             self._judged_ns = int(np.asarray(state["judged_ns"])[0])
             self._open = {row: decode(Forecast, text) for row, text in json.loads(bytes(state["open"]))}
             self._agreed = Counter(dict(json.loads(bytes(state["agreed"]))))
+            if "choice" in state:
+                self._choice.restore(bytes(state["choice"]))
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(
                 f"state of the forecaster does not fit this version: {error!r}; replay the journal"
