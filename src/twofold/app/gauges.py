@@ -45,6 +45,11 @@ class StoreMetrics:
                 "Files that are not what was written; their rows are left out",
                 history.damaged_files(),
             ),
+            GaugeMetricFamily(
+                "twofold_history_unindexed_files",
+                "Files that searches read as a whole: of an earlier version, or with a damaged index",
+                history.unindexed_files(),
+            ),
             GaugeMetricFamily("twofold_catalog_series", "Series known", catalog.count(tenant=DEFAULT_TENANT)),
             GaugeMetricFamily(
                 "twofold_catalog_damaged_lines",

@@ -21,7 +21,9 @@ from twofold.aiops.ingest.capture import Captured
 from twofold.app.serve import Server
 from twofold.config import Config
 from twofold.errors import Unsupported
+from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.time import SECOND_NS
+from twofold.store.history import FIRST_NS, LAST_NS, LineQuery
 
 SERIES: Final = 300
 STEPS: Final = 30
@@ -56,6 +58,8 @@ def compile_kernels() -> float:
             server.runners[0].drain()
             server.recorder.drain()
             server.recorder.flush()
+            asked = LineQuery(start_ns=FIRST_NS, end_ns=LAST_NS, text="order")
+            server.stores.history.lines(asked, tenant=DEFAULT_TENANT)
             failures = dict(server.runners[0].stage_failures())
         finally:
             server.stop()

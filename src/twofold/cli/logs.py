@@ -70,6 +70,30 @@ def lines(
         typer.echo("No line within the hour before it was last seen.")
 
 
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="A part of the line; upper and lower case are alike.")] = "",
+    entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
+    trace: Annotated[str, typer.Option(help="Only of this trace: 32 hex digits.")] = "",
+    errors: Annotated[bool, typer.Option("--errors", help="Only of severity ERROR and above.")] = False,
+    since: Annotated[str, typer.Option(help="RFC 3339; an hour ago by default.")] = "",
+    until: Annotated[str, typer.Option(help="RFC 3339; now by default.")] = "",
+    limit: int = 50,
+    output: Output = Format.TABLE,
+) -> None:
+    """The newest lines that hold a text."""
+    asked: dict[str, Any] = {"q": text, "entity": entity, "trace_id": trace, "severity": 17 if errors else 0}
+    times = {name: at for name, at in (("start", since), ("end", until)) if at}
+    found = connect().get("/api/v1/logs", **asked, **times, limit=limit)
+    if output is Format.JSON:
+        show(found)
+        return
+    for line in reversed(found["items"]):
+        typer.echo(f"{line['time'][:19].replace('T', ' ')}  {line['entity']}  {line['body']}")
+    if not found["items"]:
+        typer.echo("No line holds that.")
+
+
 def _trend(trend: dict[str, Any] | None) -> str:
     if trend is None:
         return "-"

@@ -21,6 +21,8 @@ from twofold.records.alert import Severity
 from twofold.records.diagnosis import Diagnosis, Evidence, EvidenceKind, Suspect
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.model import GateResult, ModelKind, ModelVersion, Run, RunState
+from twofold.records.time import SECOND_NS, to_ns
+from twofold.store.history import Table
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,18 @@ def test_people_read_tables_and_sentences(shell: Shell) -> None:
     assert "1 passed" in shell.run("models", "show", "ranker").stdout
     assert "latency" in shell.run("demo", "faults").stdout
     assert "No incident." in shell.run("incidents", "list", "--state", "resolved").stdout
+
+
+def test_lines_are_found_by_a_part_of_them(shell: Shell, world: World) -> None:
+    line = {"entity": "service:cart", "trace_id": "", "span_id": "", "attributes": "{}"}
+    for number, (severity, body) in enumerate([(9, "kernel: Out of memory"), (17, "kernel: panic"), (9, "ok")]):
+        told = {"time_ns": to_ns(NOW) - number * SECOND_NS, "severity": severity, "body": body}
+        world.history.add(Table.LOGS, line | told)
+    assert [one["body"] for one in shell.json("logs", "search", "OUT of mem")["items"]] == ["kernel: Out of memory"]
+    assert [one["body"] for one in shell.json("logs", "search", "kernel", "--errors")["items"]] == ["kernel: panic"]
+    said = shell.run("logs", "search", "kernel", "--entity", "service:cart").stdout.splitlines()
+    assert [each.rpartition("  ")[2] for each in said] == ["kernel: panic", "kernel: Out of memory"]
+    assert "No line holds that." in shell.run("logs", "search", "kernel", "--until", "2020-01-01T00:00:00Z").stdout
 
 
 def test_acting_commands_reach_the_server(shell: Shell, world: World) -> None:

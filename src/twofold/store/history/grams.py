@@ -35,14 +35,14 @@ LONG_BITS, SHAPE_BITS, OTHER_BITS = 2, 4, 5
 """Bits of a piece in its word. A needle has many long pieces and few of the others."""
 LEAST_WORDS, MOST_WORDS = 16, 1 << 16
 _FIRST_BITS: Final = 1 << 14  # pieces of one to three characters are many in the first lines already
-_SPARSE: Final = 0.28  # share of bits below which a filter is folded in half
+_SPARSE: Final = 0.3  # share of bits below which a filter is folded in half
 _AT_ONCE: Final = 256
-_ENOUGH: Final = 200_000  # rows for which loading the compiler pays; it takes 150 MB
 _NAMED: Final = b"abcdefghijklmnopqrstuvwxyz0123456789 ._-/:=,\"'()[]{}<>"
 MULTIPLY_1, MULTIPLY_2 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 THREE, TWO, ONE, TRACE, ENTITY, NUMBER = (each << 60 for each in range(1, 7))
 """What a number is, in its highest bits: a piece by classes, a trace id, an entity, digits. Long pieces have none."""
 _ASCII: Final = 0x80
+_NO_BYTES: Final = np.frombuffer(bytes(1), np.uint8)[:0]  # cannot be written to, as all data of Arrow
 _TEN: Final = np.uint64(10)
 _ALL_DIGITS: Final = 0x010101010101
 _ID: Final = 32
@@ -96,20 +96,25 @@ def data_of(texts: pa.Array) -> tuple[Bytes, Int32s]:
     """Bytes of all texts, and where in them each begins; the last number is their end."""
     _, offsets, data = texts.buffers()
     if not len(texts):
-        return np.empty(0, np.uint8), np.zeros(1, np.int32)
+        return _NO_BYTES, np.zeros(1, np.int32)
     begin = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
     if data is None:
-        return np.empty(0, np.uint8), begin
+        return _NO_BYTES, begin - begin[0]
     return np.frombuffer(data, np.uint8, int(begin[-1] - begin[0]), int(begin[0])), begin - begin[0]
 
 
-def filter_of(texts: pa.Array, others: Hashes, *, rows: int) -> Words:
-    """The filter of a block of lines, and of other numbers. `rows` are those of the whole file."""
+def has_compiler() -> bool:
+    """Whether the compiler is loaded anyway. The worker does without its 150 MB, and takes five times as long."""
+    return "numba" in sys.modules
+
+
+def filter_of(texts: pa.Array, others: Hashes) -> Words:
+    """The filter of a block of lines, and of other numbers."""
     data, begin = data_of(folded(texts))
     size = (len(data) * BITS_PER_BYTE + _FIRST_BITS) // 64
     words = np.zeros(min(MOST_WORDS, 1 << size.bit_length()), np.uint64)
-    if "numba" in sys.modules or rows >= _ENOUGH:
-        from twofold.store.history.compiled import mark_pieces  # noqa: PLC0415 - the worker mostly does without
+    if has_compiler():
+        from twofold.store.history.compiled import mark_pieces  # noqa: PLC0415 - see `has_compiler`
 
         mark_pieces(data, begin, LOWER, CLASS, words, np.zeros(SHAPES // 64, np.uint64))
     else:
@@ -119,7 +124,7 @@ def filter_of(texts: pa.Array, others: Hashes, *, rows: int) -> Words:
 
 
 def _mark_pieces(data: Bytes, begin: Int32s, words: Words) -> None:
-    """As the compiled way does, a few lines at a time so that all stays in the processor's cache; ten times slower."""
+    """As the compiled way does, a few lines at a time so that all stays in the processor's cache."""
     seen, bits = np.zeros(SHAPES, bool), np.zeros(len(words) * 64, bool)
     for row in range(0, len(begin) - 1, _AT_ONCE):
         some = begin[row : row + _AT_ONCE + 1]

@@ -136,7 +136,7 @@ def _of_lines(rows: pa.Table, group: int) -> LineIndex:
         others = [entity_number(each) for each in part["entity"].unique().to_pylist()]
         traces = id_hashes(whole(part["trace_id"])).astype(np.uint64) | np.uint64(TRACE)
         numbers = np.concatenate([np.array(others, np.uint64), traces])
-        words.append(filter_of(whole(part["body"]), numbers, rows=rows.num_rows))
+        words.append(filter_of(whole(part["body"]), numbers))
     return LineIndex(
         first_ns=np.array(first, np.int64),
         last_ns=np.array(last, np.int64),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from twofold.errors import TooLarge
 from twofold.records.columns import LOGS
 from twofold.store.history import LineQuery
-from twofold.store.history.grams import Probe, data_of, entity_number, folded, needle_of, trace_number
+from twofold.store.history.grams import Probe, data_of, entity_number, folded, has_compiler, needle_of, trace_number
 from twofold.store.history.hot import Piece
 from twofold.store.history.index import LineIndex, whole
 from twofold.store.history.opened import Opened
@@ -35,7 +34,6 @@ LINES: Final = pa.schema(
 _GATHERED: Final = 4096  # rows of small frames that are looked at together
 _APART: Final = 4  # looks from which on threads share them
 _WAVE: Final = 64
-_COMPILED: Final = 1 << 18  # bytes for which loading the compiler pays
 _COMMON: Final = b" etaoinsrhldcumpfgwybvk01234567890-./:=,_\"'"
 
 
@@ -223,10 +221,10 @@ def holding(texts: pa.Array, needle: bytes) -> Bools:
     """Which texts hold the needle, in lower case."""
     lower = folded(texts)
     data, begin = data_of(lower)
-    if "numba" not in sys.modules and len(data) < _COMPILED:
+    if not has_compiler():
         found: Bools = pc.match_substring(pc.ascii_lower(lower), needle.decode()).to_numpy(zero_copy_only=False)
         return found
-    from twofold.store.history.compiled import holding as compiled  # noqa: PLC0415 - few lines need no compiler
+    from twofold.store.history.compiled import holding as compiled  # noqa: PLC0415 - see `has_compiler`
 
     value = np.frombuffer(needle, np.uint8)
     case = np.where((value >= ord("a")) & (value <= ord("z")), 0x20, 0).astype(np.uint8)

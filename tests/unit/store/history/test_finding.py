@@ -200,18 +200,20 @@ texts = st.lists(
 def test_both_ways_to_mark_and_to_compare_say_the_same(texts: list[str], text: str, pick: int, size: int) -> None:
     array = pa.array(texts, pa.string())
     others = np.array([5, 7], np.uint64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grams, "sys", lines)  # which has no modules of the compiler
-        patch.setattr(lines, "modules", {}, raising=False)
-        slow = grams.filter_of(array, others, rows=0)
-        wide = grams.filter_of(array, others, rows=10**9)
-    assert np.array_equal(slow, wide)
+    made = []
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(grams, "has_compiler", lambda: compiled)  # noqa: B023 - within the turn
+            made.append(grams.filter_of(array, others))
+    slow, quick = made
+    assert np.array_equal(slow, quick)
     needle = grams.needle_of((texts[pick % len(texts)][:size] if texts else "") or text)
     lower = pc.utf8_lower(array)
     expected = pc.match_substring(lower, needle.decode()).to_pylist()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "_COMPILED", 0)
-        assert lines.holding(array, needle).tolist() == expected
+    for compiled in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lines, "has_compiler", lambda: compiled)  # noqa: B023 - likewise
+            assert lines.holding(array, needle).tolist() == expected
     begin = np.array([0, len(slow)])
     passed = grams.Probe(needle, [5]).passes(slow, begin, np.array([0]))
     assert len(passed) or not any(expected), "a block that holds the text must pass"
@@ -220,7 +222,7 @@ def test_both_ways_to_mark_and_to_compare_say_the_same(texts: list[str], text: s
 def test_text_that_is_no_unicode_is_searched_as_bytes() -> None:
     broken = pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 6, 9], np.int32)), pa.py_buffer(b"\xff Out!abc"))
     assert lines.holding(broken, b"out").tolist() == [True, False]
-    words = grams.filter_of(broken, np.empty(0, np.uint64), rows=0)
+    words = grams.filter_of(broken, np.empty(0, np.uint64))
     assert len(grams.Probe(b"out!").passes(words, np.array([0, len(words)]), np.array([0])))
 
 
