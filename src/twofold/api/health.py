@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from twofold.api.views.topology import EntityView, Health, Topology
@@ -82,4 +84,14 @@ def _unseen(key: str, tenant: str) -> Entity:
 
 
 def _sorted(edges: Sequence[Edge]) -> list[Edge]:
-    return sorted(edges, key=lambda edge: (edge.source, edge.target, edge.relation))
+    newest = max((edge.last_seen for edge in edges if edge.last_seen), default=None)
+    aged = [faded(edge, newest) if newest else edge for edge in edges]
+    return sorted(aged, key=lambda edge: (edge.source, edge.target, edge.relation))
+
+
+def faded(edge: Edge, now: datetime) -> Edge:
+    """The edge as sure as it is now: half as sure for each day that it was not seen. What is declared stays."""
+    if edge.last_seen is None or not edge.observations:
+        return edge
+    days = max((now - edge.last_seen) / timedelta(days=1), 0.0)
+    return replace(edge, confidence=round(edge.confidence * 0.5**days, 3))

@@ -69,7 +69,9 @@ class Edge:
         source: Entity id of the dependent.
         target: Entity id it depends on. Trouble flows from target to source.
         calls: Calls seen in the window that reported it; 0 for declared edges.
-        confidence: 0..1; 1 for declared or directly traced edges.
+        observations: How often it was seen: spans matched with their parents, addresses named; 0 for declared ones.
+        confidence: 0..1 when it was last seen: 1 for what is declared or stated by the source itself, else it grows
+            with the observations.
     """
 
     source: str
@@ -77,5 +79,6 @@ class Edge:
     relation: Relation
     tenant: str = DEFAULT_TENANT
     calls: int = 0
+    observations: int = 0
     confidence: float = 1.0
     last_seen: datetime | None = None

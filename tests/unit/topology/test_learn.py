@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -208,3 +210,39 @@ def test_names_that_no_waiting_span_has_are_forgotten(monkeypatch: pytest.Monkey
         stage.process([spans(caller, span("service:b", f"{second + 4096:016x}", at_s=second, parent=f"{second:016x}"))])
         assert (f"service:a{second}", "service:b", "calls") in links(list(stage.advance(ns(second + 3))))
     assert len(stage._parents._names) < 40
+
+
+def edges_of(stage: Topology, until_s: float) -> dict[tuple[str, str], Edge]:
+    return {(e.source, e.target): e for e in stage.advance(ns(until_s)) if isinstance(e, Edge)}
+
+
+def test_an_edge_is_as_sure_as_it_was_often_seen_and_an_address_alone_never_quite() -> None:
+    stage = Topology(TopologyConfig(refresh_s=1))
+    rows = [span("service:a", "c0", at_s=1, kind=3), span("service:b", "s0", at_s=1, parent="c0")]
+    rows += [span("service:a", f"d{i}", at_s=1, kind=3, peer="database:x") for i in range(3)]
+    stage.process([spans(span("service:a", "h", at_s=1, attributes={"host.name": "h1"}), *rows)])
+    first = edges_of(stage, 3)
+    assert (first["service:a", "service:b"].confidence, first["service:a", "service:b"].observations) == (0.5, 1)
+    assert (first["service:a", "database:x"].confidence, first["service:a", "database:x"].observations) == (0.45, 3)
+    assert (first["service:a", "host:h1"].confidence, first["service:a", "host:h1"].observations) == (1.0, 0)
+    more = [span("service:a", f"e{i}", at_s=9, kind=3) for i in range(98)]
+    more += [span("service:b", f"t{i}", at_s=9, parent=f"e{i}") for i in range(98)]
+    more += [span("service:a", f"f{i}", at_s=9, kind=3, peer="database:x") for i in range(9999)]
+    again = Topology(TopologyConfig(refresh_s=1))
+    again.restore(stage.snapshot())
+    again.process([spans(*more)])
+    later = edges_of(again, 12)
+    assert later["service:a", "service:b"].confidence == 0.99
+    assert later["service:a", "database:x"].confidence == 0.9
+
+
+def test_a_state_from_before_edges_were_counted_is_taken() -> None:
+    stage = Topology()
+    stage.process([spans(span("service:a", "1", at_s=1, kind=3, peer="database:x"))])
+    stage.advance(ns(3))
+    state = dict(stage.snapshot())
+    known = json.loads(bytes(state["topology"]))  # type: ignore[arg-type]  # a stage keeps JSON as bytes
+    del known["observed"]
+    old = Topology()
+    old.restore({**state, "topology": json.dumps(known).encode()})
+    assert old.advance(ns(200)) == []

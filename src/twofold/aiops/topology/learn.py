@@ -29,6 +29,9 @@ GROUNDS: Final = (("k8s.pod.name", EntityKind.POD), ("host.name", EntityKind.HOS
 KEPT: Final = ("service.version", "service.namespace", "service.instance.id", "deployment.environment.name")
 
 Link = tuple[str, str, Relation]
+_NAMED_MOST: Final = 0.9
+"""Confidence that an address alone never exceeds: it may stand for a proxy, or for somebody else."""
+_NAMED_HALF: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class Topology:
     | service reads queue | the peer of a consumer span; without one, the producer itself |
     | service runs on pod, host; pod runs on host | resource attributes of spans, logs and series |
 
+    An edge says how often it was seen and how sure that makes it (`confidence`).
+
     A client span that names a service by another name than the one that answered (a proxy, a DNS
     name) makes no edge of its own.
 
@@ -84,6 +89,8 @@ class Topology:
         self._calls: Counter[Link] = Counter()
         self._link_seen_ns: dict[Link, int] = {}
         self._link_told_ns: dict[Link, int] = {}
+        self._matched: Counter[Link] = Counter()
+        self._named: Counter[Link] = Counter()
         self._aliases: set[tuple[str, str]] = set()
         self._joined_ns = 0
         self.refused = 0
@@ -142,6 +149,7 @@ class Topology:
             relation = Relation.READS if kind[at] == CONSUMER else Relation.CALLS
             if source != target and (source, target) not in self._aliases and self._see(target, newest_ns):
                 self._link((source, target, relation), newest_ns, count)
+                self._named[source, target, relation] += count
 
     def _see(self, entity: str, time_ns: int) -> bool:
         known = self._seen_ns.get(entity)
@@ -165,14 +173,15 @@ class Topology:
                 self._aliases.add((call.caller, call.peer))
                 for relation in (Relation.CALLS, Relation.READS):
                     self._forget((call.caller, call.peer, relation))
+            link = (call.caller, call.callee, Relation.CALLS)
             if call.queued:
-                self._link((call.callee, call.caller, Relation.READS), call.time_ns, call.spans)
-            else:
-                self._link((call.caller, call.callee, Relation.CALLS), call.time_ns, call.spans)
+                link = (call.callee, call.caller, Relation.READS)
+            self._link(link, call.time_ns, call.spans)
+            self._matched[link] += call.spans
         return [*self._entities(watermark_ns), *self._edges(watermark_ns)]
 
     def _forget(self, link: Link) -> None:
-        for known in (self._calls, self._link_seen_ns, self._link_told_ns):
+        for known in (self._calls, self._link_seen_ns, self._link_told_ns, self._matched, self._named):
             known.pop(link, None)
 
     def _due(self, seen_ns: int, told_ns: int | None, watermark_ns: int) -> bool:
@@ -205,6 +214,8 @@ class Topology:
                     relation=relation,
                     tenant=self._tenant,
                     calls=self._calls.pop(link, 0),
+                    observations=self._matched[link] + self._named[link],
+                    confidence=confidence(self._matched[link], self._named[link]),
                     last_seen=to_datetime(seen_ns) if seen_ns else None,
                 )
 
@@ -213,6 +224,7 @@ class Topology:
         known = {
             "entities": [[e, t, self._told_ns.get(e), self._attributes.get(e, {})] for e, t in self._seen_ns.items()],
             "links": [[*k, t, self._link_told_ns.get(k), self._calls[k]] for k, t in self._link_seen_ns.items()],
+            "observed": [[*k, self._matched[k], self._named[k]] for k in self._link_seen_ns],
             "aliases": sorted(self._aliases),
             "joined_ns": self._joined_ns,
             "refused": self.refused,
@@ -225,6 +237,7 @@ class Topology:
             known = json.loads(bytes(state["topology"]))
             entities = [(str(e), int(t), told, dict(a)) for e, t, told, a in known["entities"]]
             links = [((s, t, Relation(r)), int(seen), told, int(n)) for s, t, r, seen, told, n in known["links"]]
+            observed = [((s, t, Relation(r)), int(m), int(n)) for s, t, r, m, n in known.get("observed", ())]
             aliases = {(str(a), str(b)) for a, b in known["aliases"]}
             joined_ns, refused = int(known["joined_ns"]), int(known["refused"])
         except (KeyError, TypeError, ValueError) as error:
@@ -236,7 +249,20 @@ class Topology:
         self._link_seen_ns = {k: seen for k, seen, _, _ in links}
         self._link_told_ns = {k: int(told) for k, _, told, _ in links if told is not None}
         self._calls = Counter({k: n for k, _, _, n in links})
+        self._matched = Counter({k: matched for k, matched, _ in observed})
+        self._named = Counter({k: named for k, _, named in observed})
         self._aliases, self._joined_ns, self.refused = aliases, joined_ns, refused
+
+
+def confidence(matched: int, named: int) -> float:
+    """How sure an edge is after so many spans matched with their parents, and calls that only name an address.
+
+    >>> confidence(1, 0), confidence(99, 0), confidence(0, 3), confidence(0, 10_000), confidence(0, 0)
+    (0.5, 0.99, 0.45, 0.9, 1.0)
+    """
+    if not matched and not named:  # stated by the source's own attributes
+        return 1.0
+    return round(max(matched / (matched + 1), _NAMED_MOST * named / (named + _NAMED_HALF)), 3)
 
 
 def _attributes(text: str) -> dict[str, str]:
