@@ -2,7 +2,9 @@
 
 Twofold detects in every series while it stores; the others store. Keys by store: cpu_ns_per_point (until nothing is
 worked off any more, compaction of what was sent included), points_per_s, rss_mb, bytes_per_point (compacted),
-one_series_1h_ms and sum_1h_ms (a metric's series summed by minute; Prometheus HTTP API, medians).
+and by the Prometheus HTTP API, medians: one_series_1h_ms, one_series_now_ms, hundred_series_1h_ms by minute,
+hundred_series_now_ms, sum_1h_ms (a metric's series summed by minute), query_cpu_ms (of the store, a question for one
+series over an hour).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,7 @@ CLIENTS: Final = 16
 WARM_STEPS: Final = 3
 HOUR_S: Final = 3600
 TIMES: Final = 20
+ROUNDS: Final = 100
 
 
 def compare(series: int, steps: int) -> dict[str, dict[str, float]]:
@@ -64,27 +68,39 @@ def _asked(peer: Peer, series: int, end_s: int) -> dict[str, float]:
     with httpx.Client(base_url=peer.query, headers=headers, timeout=60.0, trust_env=False) as http:
 
         def ask(query: str, step_s: int, expected: int) -> float:
-            given: dict[str, str | int] = {
-                "query": query,
-                "start": end_s - HOUR_S,
-                "end": end_s - STEP_S,
-                "step": step_s,
-            }
+            """Milliseconds of a question over the last hour, or with a step of 0 at its end."""
+            path, given = "query", {"query": query, "time": str(end_s - STEP_S)}
+            if step_s:
+                path, given = "query_range", {"query": query, "start": str(end_s - HOUR_S), "step": str(step_s)}
+                given["end"] = str(end_s - STEP_S)
             began = time.perf_counter()
-            answer = http.get("/api/v1/query_range", params=given)
+            answer = http.get(f"/api/v1/{path}", params=given)
             took = time.perf_counter() - began
             if answer.is_error:
                 raise SystemExit(f"{peer.name} answered {answer.status_code}: {answer.text[:300]}")
-            values = sum(len(each["values"]) for each in answer.json()["data"]["result"])
+            values = sum(len(each.get("values", [0])) for each in answer.json()["data"]["result"])
             if values < expected:
                 raise SystemExit(f"{peer.name} found {values} values, {expected} were expected")
             return took * 1e3
 
-        def one() -> float:
+        def one(step_s: int, expected: int) -> float:
             number = int(draw.integers(0, min(series, PER_REQUEST)))
-            return ask(f'bench_value00{{instance="instance-{number:07d}"}}', STEP_S, HOUR_S // STEP_S)
+            return ask(f'bench_value00{{instance="instance-{number:07d}"}}', step_s, expected)
 
-        return {
-            "one_series_1h_ms": statistics.median(one() for _ in range(TIMES)),
-            "sum_1h_ms": statistics.median(ask("sum(bench_value00)", 60, HOUR_S // 60) for _ in range(TIMES // 2)),
-        }
+        def hundred(step_s: int, expected: int) -> float:
+            return ask('bench_value00{instance=~"instance-00000.."}', step_s, 100 * expected)
+
+        found = {}
+        for name, question, steps, times in (
+            ("one_series_1h_ms", one, (STEP_S, HOUR_S // STEP_S), TIMES),
+            ("one_series_now_ms", one, (0, 1), TIMES),
+            ("hundred_series_1h_ms", hundred, (60, HOUR_S // 60), TIMES),
+            ("hundred_series_now_ms", hundred, (0, 1), TIMES),
+            ("sum_1h_ms", partial(ask, "sum(bench_value00)"), (60, HOUR_S // 60), TIMES // 2),
+        ):
+            question(*steps)  # caches are warm for all of them
+            found[name] = statistics.median(question(*steps) for _ in range(times))
+        used = cpu_s(peer.process)
+        for _ in range(ROUNDS):
+            one(STEP_S, HOUR_S // STEP_S)
+        return found | {"query_cpu_ms": (cpu_s(peer.process) - used) / ROUNDS * 1e3}
