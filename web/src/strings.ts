@@ -55,6 +55,9 @@ export const strings = {
     label: (count: number) => `Trace with ${many(count, "span", "spans")}`,
     failed: "failed",
     more: (count: number) => `and ${many(count, "more span", "more spans")}`,
+    own: (time: string) => `own ${time}`,
+    where: (total: string, parts: string) => `${total} in all. It waited for: ${parts}`,
+    kept: "Kept because a diagnosis cites it; the history has let the other traces of that time go.",
   },
   logs: {
     label: (count: number) => `${many(count, "log line", "log lines")}`,
@@ -63,6 +66,7 @@ export const strings = {
   map: {
     node: "An entity on the map",
     entity: (name: string, kind: string, health: string) => `${kind} ${name}: ${health}`,
+    sure: (share: string) => `${share} sure`,
   },
   nav: {
     label: "Main",
@@ -237,6 +241,7 @@ export const strings = {
     part: "A part of the text",
     by: "Search by",
     meaning: "By meaning",
+    meaningModel: "By meaning, with a model",
     text: "By text",
     entity: "Entity",
     errors: "Errors only",
@@ -276,8 +281,6 @@ export const strings = {
     example: "First line",
     first: "First seen",
     id: "Template",
-    model: "words and a model of meaning",
-    words: "words and their relatives",
   },
   finding: {
     incident: "Incident",
@@ -297,7 +300,7 @@ export const strings = {
       right: (count: number) => `${count} right`,
       noise: (count: number) => `${count} noise`,
       wrong: (count: number) => `${count} false alarm`,
-      unjudged: (count: number) => `${count} nobody judged`,
+      unjudged: (count: number) => `${count} not judged`,
     },
     kinship: {
       series: "same series",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from textwrap import fill
 from typing import Annotated, Any, Final
 
@@ -83,5 +84,5 @@ def _past(one: dict[str, Any]) -> str:
 
 
 def _silencer(one: dict[str, Any]) -> str:
-    how = f"  [twofold detectors new panel --set {one['setting']}]" if one["setting"] else ""
+    how = f"  [twofold detectors new panel --set {quote(one['setting'])}]" if one["setting"] else ""
     return f"{one['text']}{' (tried)' if one['tried'] else ''}{how}"

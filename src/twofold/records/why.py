@@ -25,7 +25,7 @@ class Silencer:
 
     Attributes:
         text: One sentence with numbers.
-        setting: `name=value` for `twofold detectors new panel --set`, where a setting would do it.
+        setting: `name=value` for `twofold detectors new panel --set` (value as JSON), where a setting would do it.
         now, needed: The number as it is and as it would have to be, in the finding's unit, seconds, or as a factor.
         tried: A run of the detector's kernel bore it out; else it follows from the finding and the settings.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -88,7 +89,9 @@ def test_the_floor_that_is_named_silences_it() -> None:
     (finding,) = findings(value)
     found = silencer(explained(value, finding), SilencerKind.FLOOR)
     assert found.needed is not None
-    assert findings(value, replace(CONFIG, floors=(found.setting.removeprefix("floors="),))) == []
+    floors = json.loads(found.setting.removeprefix("floors="))
+    assert floors == [f"{LATENCY.metric}={found.needed:g}"]
+    assert findings(value, replace(CONFIG, floors=tuple(floors))) == []
     assert findings(value, replace(CONFIG, floors=(f"{LATENCY.metric}={found.needed / 1.2}",))) != []
 
 
@@ -106,7 +109,13 @@ def test_reasons_hold_the_band_the_worst_value_its_rarity_and_how_long_it_took()
     value = series_of(0.4)
     (finding,) = findings(value)
     reasons = " ".join(explained(value, finding).reasons)
-    for part in ("Expected was 49.9 ms", "the worst value was 456 ms", "usual deviations away", "By chance", "sample out of"):
+    for part in (
+        "Expected was 49.9 ms",
+        "the worst value was 456 ms",
+        "usual deviations away",
+        "By chance",
+        "sample out of",
+    ):
         assert part in reasons
 
 

@@ -1577,10 +1577,10 @@ export interface components {
         };
         /**
          * Direction
-         * @description Which way the series left its band.
+         * @description Which way the series left its band; or that it sends nothing, or the same value on and on.
          * @enum {string}
          */
-        Direction: "up" | "down" | "absent";
+        Direction: "up" | "down" | "absent" | "flat";
         /**
          * DriftValue
          * @description Newest drift of one feature (or of the output: feature empty).
@@ -1599,6 +1599,7 @@ export interface components {
             calls: number;
             confidence: number;
             last_seen: string | null;
+            observations: number;
             relation: components["schemas"]["Relation"];
             source: string;
             target: string;
@@ -1651,7 +1652,7 @@ export interface components {
          * @description What sort of event. A notice neither changes nor alerts: a pipeline's result, a pod that was scheduled.
          * @enum {string}
          */
-        EventKind: "change" | "external_alert" | "new_template" | "notice";
+        EventKind: "change" | "external_alert" | "new_template" | "odd_value" | "notice";
         /**
          * Evidence
          * @description One checkable fact behind a suspect.
@@ -1836,6 +1837,7 @@ export interface components {
             claimed: number;
             early: string | null;
             ended: string | null;
+            engine: string;
             entity: string;
             eta: string | null;
             horizon_s: number;

@@ -76,6 +76,7 @@ export type TimelineEntry = Wire<"TimelineEntry">;
 export type TimelineKind = Wire<"TimelineKind">;
 export type Token = Wire<"TokenView">;
 export type Topology = Wire<"Topology">;
+export type TimeShare = Wire<"TimeShare">;
 export type Trace = Wire<"Trace">;
 export type User = Wire<"UserView">;
 export type Verdict = Wire<"Verdict">;

@@ -79,7 +79,7 @@ export function explanationOf(id: string): Explanation | undefined {
       {
         kind: "floor",
         text: "Silent if a change of span.duration.p95 had to be 23.6 times as large to matter: 1.11 s at this level",
-        setting: "floors=span.duration.p95=23.6",
+        setting: 'floors=["span.duration.p95=23.6"]',
         now: 1,
         needed: 23.6,
         tried: true,

@@ -1,5 +1,5 @@
 /** A trace and log lines behind the mock incident. */
-import type { LogLine, Span, Trace } from "../api/types";
+import type { LogLine, Span, TimeShare, Trace } from "../api/types";
 import { hex, minutesAgo } from "./clock";
 import { TRACE_ID } from "./incidents";
 
@@ -29,8 +29,25 @@ const CALLS: Call[] = [
   ["release", "checkout", "checkout", "UPDATE orders", 1389, 15],
 ];
 
+/** A call's time but for the calls below it; here no two of them overlap. */
+function ownTime(name: string, length: number): number {
+  const below = CALLS.filter((call) => call[1] === name).reduce((sum, call) => sum + call[5], 0);
+  return Math.max(length - below, 0);
+}
+
+function shareOf(service: string): TimeShare {
+  const own = CALLS.filter((call) => call[2] === service).reduce(
+    (sum, call) => sum + ownTime(call[0], call[5]),
+    0,
+  );
+  return { entity: `service:${service}`, self_ms: own, critical_ms: own };
+}
+
 export const trace: Trace = {
   trace_id: TRACE_ID,
+  duration_ms: 1412,
+  kept: false,
+  shares: ["payment", "checkout", "cart", "gateway"].map(shareOf),
   spans: CALLS.map(
     ([name, parent, service, operation, offset, length, error]): Span => ({
       span_id: hex(`span ${name}`, 16),
@@ -43,6 +60,9 @@ export const trace: Trace = {
       error: error ?? false,
       peer: "",
       attributes: {},
+      self_ms: ownTime(name, length),
+      shift_ms: 0,
+      critical: [{ offset_ms: offset, duration_ms: ownTime(name, length) }],
     }),
   ),
 };

@@ -104,8 +104,8 @@ describe("a finding explains itself", () => {
     await user.click(links[0] as HTMLElement);
     await screen.findByText(/It was told at the 3rd sample/);
     await screen.findByText(/as ada confirmed/);
-    await screen.findByText("twofold detectors new panel --set floors=span.duration.p95=23.6");
-    expect(screen.getByText("1 right, 1 noise, 1 nobody judged")).toBeTruthy();
+    await screen.findByText(`twofold detectors new panel --set 'floors=["span.duration.p95=23.6"]'`);
+    expect(screen.getByText("1 right, 1 noise, 1 not judged")).toBeTruthy();
   });
 });
 

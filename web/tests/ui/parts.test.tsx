@@ -55,6 +55,8 @@ test.each([
 
 test("a failed span says so without colour", async () => {
   const shown = show(<Waterfall trace={trace} />);
+  expect(shown.textContent).toContain("1.41 s in all. It waited for: payment");
+  expect(shown.textContent).toContain(strings.trace.own("6 ms"));
   expect(screen.getAllByLabelText(strings.trace.failed)).toHaveLength(
     trace.spans.filter((span) => span.error).length,
   );

@@ -14,6 +14,9 @@ const span = (span_id: string, parent_id: string, at: number, duration_ms: numbe
   error: false,
   peer: "",
   attributes: {},
+  self_ms: duration_ms,
+  shift_ms: 0,
+  critical: [],
 });
 
 test("children stand under their parent, by start", () => {
@@ -39,6 +42,14 @@ test("bars lie within the trace", () => {
     expect(row.offset).toBeGreaterThanOrEqual(0);
     expect(row.offset + row.width).toBeLessThanOrEqual(1.000001);
   }
+});
+
+test("a clock that differs is moved, and the critical path stands in shares of the whole", () => {
+  const moved = { ...span("far", "root", 5000, 50), shift_ms: -4975 };
+  const root = { ...span("root", "", 0, 100), critical: [{ offset_ms: 75, duration_ms: 25 }] };
+  const [first, second] = spanRows([moved, root]);
+  expect(first?.critical).toEqual([{ offset: 0.75, width: 0.25 }]);
+  expect([second?.offset, second?.width]).toEqual([0.25, 0.5]);
 });
 
 test("no spans, no rows", () => expect(spanRows([])).toEqual([]));

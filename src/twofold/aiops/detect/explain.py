@@ -6,6 +6,7 @@ and as it might have been (smaller, another budget, another floor), and each cla
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -67,6 +68,8 @@ class Explainer:
         name = finding.detector.partition("@")[0]
         if finding.direction is Direction.ABSENT:
             return _absent(finding, self._settings(finding.detector, finding.tenant))
+        if finding.direction is Direction.FLAT:
+            return _flat(finding)
         if name == _SLO:
             return _burning(finding)
         config = self._settings(finding.detector, finding.tenant) if name == _PANEL else None
@@ -200,11 +203,16 @@ class _Replay:
             kind=SilencerKind.FLOOR,
             text=f"Silent if a change of {self._series.metric} had to be {needed / now:.1f} times as large to matter: "
             f"{quantity(change, unit_of(self._series))} at this level",
-            setting=f"floors={self._series.metric}={needed:g}",
+            setting=f"floors={json.dumps(self._floors(needed))}",
             now=now,
             needed=needed,
             tried=True,
         )
+
+    def _floors(self, factor: float) -> list[str]:
+        """The setting `floors` with this factor for the metric."""
+        metric = self._series.metric
+        return [*(each for each in self._config.floors if each.partition("=")[0] != metric), f"{metric}={factor:g}"]
 
 
 def _most(silent: Callable[[float], bool], low: float, high: float) -> float | None:
@@ -306,6 +314,14 @@ def _absent(finding: Finding, config: PanelConfig | None) -> Why:
             )
         )
     return Why(reasons=reasons, silencers=tuple(silencers))
+
+
+def _flat(finding: Finding) -> Why:
+    at = quantity(finding.value, finding.unit)
+    reasons = (f"It has stood at exactly {at} {finding.effect:.0f} times as long as in all that is known of it",)
+    return Why(
+        reasons=reasons, silencers=(Silencer(kind=SilencerKind.DATA, text="It closes as soon as its value moves"),)
+    )
 
 
 def _burning(finding: Finding) -> Why:

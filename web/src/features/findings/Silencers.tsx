@@ -40,10 +40,7 @@ export function Silencers({ silencers, model }: { silencers: readonly Silencer[]
                 {each.text} {each.tried ? <Tried /> : null}
                 {each.setting ? (
                   <div className={css.setting}>
-                    <Muted>{words.tryIt}</Muted>{" "}
-                    <code>
-                      twofold detectors new {model} --set {each.setting}
-                    </code>
+                    <Muted>{words.tryIt}</Muted> <code>{command(model, each.setting)}</code>
                   </div>
                 ) : null}
               </div>
@@ -53,6 +50,12 @@ export function Silencers({ silencers, model }: { silencers: readonly Silencer[]
       </ul>
     </Panel>
   );
+}
+
+/** The command that makes a version with a setting; JSON is quoted for the shell. */
+function command(model: string, setting: string): string {
+  const quoted = /[^\w.=@/-]/.test(setting) ? `'${setting}'` : setting;
+  return `twofold detectors new ${model} --set ${quoted}`;
 }
 
 function Tried() {

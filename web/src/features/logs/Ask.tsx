@@ -23,7 +23,7 @@ export function Ask({ byModel }: { byModel: boolean }) {
     });
   const setSoon = useDebouncedCallback(set, 300);
   const ways = [
-    { value: "", label: `${words.meaning} (${byModel ? words.model : words.words})` },
+    { value: "", label: byModel ? words.meaningModel : words.meaning },
     { value: "text", label: words.text },
   ];
   return (

@@ -2,12 +2,16 @@ import { useMediaQuery } from "@mantine/hooks";
 import { Controls, Handle, MarkerType, type Node, type NodeProps, Position, ReactFlow } from "@xyflow/react";
 import { useMemo } from "react";
 import "@xyflow/react/dist/base.css";
-import type { Entity, Topology } from "../../api/types";
+import type { Edge, Entity, Topology } from "../../api/types";
 import { strings } from "../../strings";
 import { Badge } from "../Badge";
 import { EntityName } from "../EntityName";
+import { formatPercent } from "../format";
 import { NODE_HEIGHT, NODE_WIDTH, placeEntities } from "./layout";
 import css from "./Map.module.css";
+
+/** Edges less sure than this are dashed and say so. */
+const SURE = 0.7;
 
 type MapNode = Node<{ entity: Entity; downwards: boolean }, "entity">;
 
@@ -65,6 +69,12 @@ function EntityNode({ data }: NodeProps<MapNode>) {
 
 const NODE_TYPES = { entity: EntityNode };
 
+function edgeLabel(edge: Edge): string {
+  const relation = edge.relation === "calls" ? "" : edge.relation.replace("_", " ");
+  const doubt = edge.confidence < SURE ? strings.map.sure(formatPercent(edge.confidence)) : "";
+  return [relation, doubt].filter(Boolean).join(", ");
+}
+
 function flowOf({ entities, edges }: Topology, downwards: boolean) {
   const health = new Map(entities.map((entity) => [entity.id, entity.health]));
   const troubled = (id: string) => (health.get(id) ?? "ok") !== "ok";
@@ -85,11 +95,11 @@ function flowOf({ entities, edges }: Topology, downwards: boolean) {
         id: `${edge.source}->${edge.target}:${edge.relation}`,
         source: edge.source,
         target: edge.target,
-        label: edge.relation === "calls" ? "" : edge.relation.replace("_", " "),
+        label: edgeLabel(edge),
         style: {
           stroke: color,
           strokeWidth: 1.4,
-          ...(edge.confidence < 1 ? { strokeDasharray: "4 3" } : {}),
+          ...(edge.confidence < SURE ? { strokeDasharray: "4 3" } : {}),
         },
         labelStyle: { fill: "var(--muted)", fontSize: 10 },
         labelBgStyle: { fill: "var(--sunken)" },
