@@ -1,11 +1,16 @@
-"""Questions over compacted history, as charts, reports and detectors ask them.
+"""Questions over compacted history, as charts, reports, detectors and people ask them.
 
-    python -m benchmarks.query [--quick] [--folder DIR] [--json]
+    python -m benchmarks.query [--quick] [--only samples|found] [--folder DIR] [--json]
 
 10,000 series of one day at a sample each 15 seconds (57.6 million points; --quick: 1,000 series), written frame by
 frame, flushed and compacted, then asked: one_series_1h_ms, one_series_24h_ms, hundred_series_6h_ms (by minute),
 all_series_5m_ms, and sql_one_series_1h_ms through the sandbox of foreign SQL. Each is the median of the warm runs,
 every run asking for other series; `cold_` is the first run over a history opened anew.
+
+Then five million log lines of one hour and five million spans of half a day (--quick: a tenth), see `finding`:
+log_substring_ms (the newest 200 lines that hold a text, which few do; `_number` of six digits, `_absent`, `_absent_id`,
+`_frequent`, `_none_given`), trace_by_id_ms over all time (`_hot` in memory, `_absent`), and both with `rest_` through a
+running server. `_rows` is what was found on average.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks import finding
 from twofold.records.columns import samples_batch
 from twofold.records.frame import Frame, FrameKind, Position
 from twofold.store.history import Table
@@ -41,12 +47,18 @@ def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1,000 series")
+    parser.add_argument("--only", choices=("samples", "found"))
     parser.add_argument("--folder", type=Path, help="keep the history here, and use it again")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="twofold-query-") as temporary:
-        found = measure(given.folder or Path(temporary), 1_000 if given.quick else 10_000)
-    print(json.dumps(found) if given.json else "\n".join(f"{name:28}{value:>16,.2f}" for name, value in found.items()))
+        folder = given.folder or Path(temporary)
+        found: dict[str, float] = {}
+        if given.only != "found":
+            found |= measure(folder, 1_000 if given.quick else 10_000)
+        if given.only != "samples":
+            found |= finding.measure(folder / "found", 500_000 if given.quick else 5_000_000)
+    print(json.dumps(found) if given.json else "\n".join(f"{name:36}{value:>16,.2f}" for name, value in found.items()))
 
 
 def measure(folder: Path, series: int) -> dict[str, float]:

@@ -282,7 +282,7 @@ def compiled() -> None:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[tuple[str, psutil.Popen, str]]:
+def server(folder: Path) -> Iterator[tuple[str, psutil.Popen, str]]:
     """Address, process and token of a Twofold over a fresh folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -344,7 +344,7 @@ def measure(kind: Kind, seconds: float, clients: int, rate: float) -> dict[str, 
     """One run over a fresh data folder."""
     requests = [kind.make(number) for number in range(REQUESTS)]
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
-        with _server(Path(folder)) as (url, child, token):
+        with server(Path(folder)) as (url, child, token):
             client = httpx.Client(base_url=url, timeout=60.0, trust_env=False)
             first = send(url, kind.path, requests, 1.0, clients)
             _warm(client, token)
