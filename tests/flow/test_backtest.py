@@ -182,7 +182,8 @@ def test_a_detector_goes_live_only_after_it_won_against_the_one_that_is(past: Pa
     past.ledger.put(champion, candidate)
     found = contest(candidate, champion)
     assert not found.won
-    assert {gate.name for gate in found.gates if not gate.passed} == {"labelled_recall", "cause_first", "recall_service"}
+    failed = {gate.name for gate in found.gates if not gate.passed}
+    assert failed == {"labelled_recall", "cause_first", "recall_service"}
     with pytest.raises(Conflict, match="finds 0 of 1 labelled incidents"):
         must_win(past.ledger, "panel", deaf.version, tenant="main")
     assert contest(champion, champion).won

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -136,6 +137,15 @@ def test_frequency_is_of_a_week_and_environments_stand_apart(told: Told) -> None
     assert told.values("deploy.frequency") == [pytest.approx(n / 7) for n in (1, 1, 2)]
     told.take(deploy(8 * 1440))
     assert told.values("deploy.frequency")[-1] == pytest.approx(1 / 7)
+
+
+def test_services_that_go_to_one_environment_have_series_of_their_own(told: Told) -> None:
+    told.take(deploy(0), replace(deploy(1), id="other", entity="service:search"))
+    told.take(alert(2, entity="service:search"))
+    found = {item.entity for item in told.made if isinstance(item, Series) and item.metric == "deploy.frequency"}
+    assert found == {"service:cart", "service:search"}
+    assert told.values("deploy.change_failure_ratio") == [0.0, 0.0, 1.0]
+    assert len({s.sid for s in told.catalog.series.values()}) == 4
 
 
 def test_what_is_sent_again_counts_once(told: Told) -> None:

@@ -172,6 +172,23 @@ def test_a_cdevent_of_an_incident_raises_and_ends_an_alert(bench: Bench) -> None
     assert first.title == "Response time above 10ms"
 
 
+def test_a_cdevent_of_a_pipeline_run_tells_its_start_and_its_outcome(bench: Bench) -> None:
+    for what, content in (
+        ("started", {"pipelineName": "build"}),
+        ("finished", {"pipelineName": "build", "outcome": "failure"}),
+    ):
+        data = {
+            "context": DEPLOYED["context"] | {"type": f"dev.cdevents.pipelinerun.{what}.0.2.0", "id": what},
+            "subject": {"id": "run-7", "source": "/ci/shop", "content": content},
+        }
+        bench.client.post(PATH, content=json.dumps(cdevent(data)), headers=STRUCTURED)
+    first, last = events(bench)
+    assert first.attributes.items() >= {"pipeline": "build", "repository": "/ci/shop", "started": "yes"}.items()
+    assert "conclusion" not in first.attributes
+    assert last.attributes.items() >= {"pipeline": "build", "run": "run-7", "conclusion": "failure"}.items()
+    assert first.kind == last.kind == "notice"
+
+
 def test_githubs_webhook_inside_a_cloudevent_is_the_same_change(bench: Bench) -> None:
     inside = EXAMPLE | {"type": "com.github.deployment_status.created", "data": DEPLOYMENT_STATUS}
     bench.client.post(PATH, content=json.dumps(inside), headers=STRUCTURED)

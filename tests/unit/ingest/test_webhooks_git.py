@@ -186,6 +186,38 @@ def test_a_pipelines_result_keeps_its_durations(bench: Bench) -> None:
     }
 
 
+def test_githubs_published_example_names_its_pipeline_elsewhere_and_tells_the_commits_time(bench: Bench) -> None:
+    """Facts of `workflow_run` completed among the payload examples of octokit/webhooks."""
+    example = {
+        "action": "completed",
+        "workflow": {"name": "test", "path": ".github/workflows/test.yml"},
+        "workflow_run": {
+            "id": 289782451,
+            "name": "",
+            "conclusion": "success",
+            "event": "repository_dispatch",
+            "head_branch": "master",
+            "head_sha": "3484a3fb816e0859fd6e1cea078d76385ff50625",
+            "head_commit": {"timestamp": "2020-10-05T16:32:07Z"},
+            "created_at": "2020-10-05T16:33:24Z",
+            "updated_at": "2020-10-05T16:33:54Z",
+        },
+        "repository": {"name": "octo-repo", "full_name": "octo-org/octo-repo", "default_branch": "master"},
+    }
+    github(bench, "workflow_run", example)
+    (event,) = events(bench)
+    assert event.attributes["pipeline"] == "test"
+    assert event.attributes["duration_s"] == "30", "of the whole run, when nobody says when it left the queue"
+    assert event.attributes["committed"] == "2020-10-05T16:32:07+00:00"
+
+
+def test_gitlabs_pipeline_tells_the_commits_time(bench: Bench) -> None:
+    commit = {"id": "bcbb5ec396a2c0f828686f14fac9b80b780504f2", "timestamp": "2016-08-12T17:23:21+02:00"}
+    bench.client.post("/webhooks/gitlab", json=GITLAB_PIPELINE | {"commit": commit})
+    (event,) = events(bench)
+    assert event.attributes["committed"] == "2016-08-12T15:23:21+00:00"
+
+
 def test_releases_and_pushes_to_the_default_branch_are_changes(bench: Bench) -> None:
     github(bench, "release", RELEASE)
     github(bench, "push", PUSH)

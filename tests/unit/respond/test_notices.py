@@ -19,8 +19,9 @@ from twofold.aiops.respond.notices import Channel, NoticeConfig, Notices
 from twofold.flow.outgoing import Outgoing, OutgoingConfig
 from twofold.flow.workflow import StepFailed
 from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
-from twofold.records.alert import Severity
+from twofold.records.alert import Alert, AlertKind, AlertState, Severity
 from twofold.records.incident import Incident, IncidentState
+from twofold.records.model import Release, ReleaseStage
 
 
 @dataclass
@@ -171,3 +172,51 @@ def test_a_channel_that_was_taken_out_of_the_settings_ends_its_notices(rig: Rig,
     rig.workflows.start(notices.NAME, "late", {"channel": "gone", "key": "late", "body": {}})
     assert rig.workflows.result("late", 30)["delivered"] is False
     assert hook.calls == []
+
+
+class Started:
+    """Workflows that note what was started."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    def start(self, name: str, key: str, arguments: dict[str, Any]) -> None:
+        assert name == notices.NAME
+        assert arguments["body"]["type"] == "twofold.notice/1"
+        self.keys.append(key)
+
+
+def test_predictions_reach_only_channels_that_asked_for_them_and_a_rollback_reaches_all() -> None:
+    channels = (Channel(name="ops", url="http://a"), Channel(name="planning", url="http://b", predictions=True))
+    told = Notices(channels, Outgoing(trusted=[]), base_url="http://here")
+    alert = Alert(
+        id="predicted-f1",
+        fingerprint="p",
+        entity="host:db",
+        signal="system.filesystem.utilization",
+        title="db: disk /data full in 2 h",
+        state=AlertState.FIRING,
+        severity=Severity.INFO,
+        start=NOW,
+        last_seen=NOW,
+        kind=AlertKind.PREDICTED,
+    )
+    started = Started()
+    told.foretell(started, alert)  # type: ignore[arg-type]  # only `start` is called
+    told.foretell(started, replace(alert, backfilled=True))  # type: ignore[arg-type]  # as above
+    told.foretell(started, replace(alert, kind=AlertKind.OBSERVED))  # type: ignore[arg-type]  # as above
+    assert started.keys == ["notice:main:predicted-f1:firing:planning"]
+    release = Release(
+        id="panel#4",
+        model="panel",
+        version="2",
+        stage=ReleaseStage.ROLLED_BACK,
+        seq=4,
+        time=NOW,
+        weight=0.0,
+        previous="1",
+        approver="twofold",
+        reason="lost trust",
+    )
+    told.taken_back(started, release)  # type: ignore[arg-type]  # as above
+    assert started.keys[1:] == ["notice:main:release:panel#4:ops", "notice:main:release:panel#4:planning"]

@@ -107,7 +107,7 @@ class Delivery:
         if (run := run_of(event)) is not None:
             yield from self._ran(run, event, at_ns)
         elif (deploy := deploy_of(event)) is not None:
-            labels = {"environment": deploy.environment}
+            labels = {"entity": deploy.entity, "environment": deploy.environment}
             for point in self._book.deployed(deploy, at_ns):
                 yield from self._point(deploy.entity, labels, point, at_ns)
         elif event.kind is EventKind.EXTERNAL_ALERT:
@@ -131,7 +131,7 @@ class Delivery:
 
     def _troubled(self, event: Event, at_ns: int) -> Iterator[object]:
         for place in [key for key in self._book.deploys if key.startswith(place_of(event.entity, ""))]:
-            labels = {"environment": place.partition("\x1f")[2]}
+            labels = {"entity": event.entity, "environment": place.partition("\x1f")[2]}
             for point in self._book.troubled(place, at_ns):
                 yield from self._point(event.entity, labels, point, at_ns)
 
