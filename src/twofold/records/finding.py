@@ -17,11 +17,12 @@ class FindingState(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way the series left its band."""
+    """Which way the series left its band; or that it sends nothing, or the same value on and on."""
 
     UP = "up"
     DOWN = "down"
     ABSENT = "absent"
+    FLAT = "flat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

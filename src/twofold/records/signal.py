@@ -119,8 +119,8 @@ def harmful(metric: str, direction: Direction) -> bool:
     >>> harmful("span.duration.p95", Direction.DOWN), harmful("up", Direction.DOWN)
     (False, True)
     """
-    if direction is Direction.ABSENT:
-        return True
+    if direction in (Direction.ABSENT, Direction.FLAT):  # who sends one value on and on hurts nobody but its readers
+        return direction is Direction.ABSENT
     signal = signal_of(metric)
     if signal in (Signal.AVAILABILITY, Signal.CALLS):
         return direction is Direction.DOWN

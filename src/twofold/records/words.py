@@ -24,8 +24,8 @@ def claim(finding: Finding) -> str:
     """What the series does, without whose it is: `p95 latency 9 x usual`."""
     words = plain(finding.metric)
     signal = signal_of(finding.metric)
-    if finding.direction is Direction.ABSENT:
-        return "went silent"
+    if finding.direction in (Direction.ABSENT, Direction.FLAT):
+        return "went silent" if finding.direction is Direction.ABSENT else f"{words} stuck at {finding.value:.3g}"
     if signal is Signal.AVAILABILITY:
         return "not reachable" if finding.direction is Direction.DOWN else "reachable again"
     if signal is Signal.ERRORS and finding.unit == "1":

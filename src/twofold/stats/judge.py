@@ -29,6 +29,7 @@ from twofold.stats.layout import (
 )
 from twofold.stats.peaks import CALIBRATED, rarity
 from twofold.stats.score import RUN, Sizes, clip, improbable, resume, weight
+from twofold.stats.still import stands_still
 
 MOST_NEEDED: Final = 8
 BASE: Final = 2.5  # score from which a sample is evidence
@@ -229,8 +230,10 @@ def judge(
 
 
 @part
-def moved(s: Any, step: float) -> None:  # pragma: no cover - compiled
-    """Note the size of a step; one out of band counts only when nothing comes of it."""
+def moved(s: Any, step: float, x: float) -> None:  # pragma: no cover - compiled
+    """Note the size of a step to `x`; one out of band counts only when nothing comes of it."""
+    if stands_still(step, x):
+        return
     if s.leave_ns == 0:
         if s.quantum == 0.0 or step < s.quantum:
             s.quantum = step

@@ -16,7 +16,7 @@ TINY: Final = 1e-12
 
 GAUGE, COUNTER, DELTA, IGNORED = 0, 1, 2, 3
 UP, DOWN, FIRST_CHANGE = 1, 2, 4
-OPENED, RECOVERED, NEW_LEVEL = 1, 2, 3
+OPENED, RECOVERED, NEW_LEVEL, STUCK, MOVES_AGAIN = 1, 2, 3, 4, 5
 LATE, DUPLICATE, NOT_FINITE, RESET, TOO_LARGE, OUTCOMES = 0, 1, 2, 3, 4, 5
 LARGEST: Final = 1e18  # states are 32 bit, and must hold squares of such values
 
@@ -83,6 +83,9 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("stay_before", "f4"),  # and of what was before it
             ("recent_best", "f4"),
             ("held", "i2"),  # samples since the onset
+            ("still", "u2"),  # samples since it moved
+            ("still_most", "u2"),  # longest such stretch before
+            ("stuck", "u1"),  # has been told to stand still
             ("stay_gap", "u1"),  # samples since one stood out
             ("lasting", "f4"),  # fades slowly from the best sample
             ("tails", "u2", (CHANNELS, TAIL_BINS)),

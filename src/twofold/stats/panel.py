@@ -22,18 +22,20 @@ from twofold.stats.layout import (
     IGNORED,
     LARGEST,
     LATE,
+    MOVES_AGAIN,
     NOT_FINITE,
     NS,
     OPENED,
     RESET,
+    STUCK,
     TOO_LARGE,
 )
 from twofold.stats.peaks import begin as begin_peaks
 from twofold.stats.peaks import note, past
 from twofold.stats.score import count, forget, rank, score, season_at, start
+from twofold.stats.still import watch
 
 SETTLED: Final = 20  # samples before sizes are trusted as peaks
-STILL: Final = 1e-5  # share of the value below which a step is rounding, not movement
 
 
 @part
@@ -88,6 +90,37 @@ def _write(s: Any, row: int, what: int, time_ns: int, now: float, event: Any) ->
     event.effect = s.worst_effect
     event.now = now
     event.side = s.side
+
+
+@part
+def _write_still(
+    s: Any, row: int, what: int, time_ns: int, now: float, event: Any
+) -> None:  # pragma: no cover - compiled
+    """What stands still: where, and how many times as long as ever before."""
+    event.row = row
+    event.what = what
+    event.time_ns = time_ns
+    event.onset_ns = time_ns - np.int64(s.still * s.period_s / NS)
+    event.score = 0.0
+    event.value = now
+    event.expected = now
+    event.margin = 0.0
+    event.effect = s.still / max(s.still_most, 1)
+    event.now = now
+    event.side = 0
+
+
+@part
+def _tell(
+    s: Any, row: int, what: int, time_ns: int, now: float, season: float, event: Any
+) -> None:  # pragma: no cover - compiled
+    """Write what opens or closes; after what closes a finding, go on as normal."""
+    if what in (STUCK, MOVES_AGAIN):
+        _write_still(s, row, what, time_ns, now, event)
+        return
+    _write(s, row, what, time_ns, now, event)
+    if what != OPENED:
+        close(s, what, now - s.zero, season)
 
 
 @part
@@ -185,12 +218,10 @@ def learn(
         season = season_at(s, place, bins)
         step = abs(y - s.previous)
         what = _learn(s, y, season, place, bins, dt_s, time_ns[i], p, scores[i : i + 1])
+        what = what or watch(s, step, x)
         if what:
-            _write(s, at[i], what, time_ns[i], x, events[written])
+            _tell(s, at[i], what, time_ns[i], x, season, events[written])
             written += 1
-            if what != OPENED:
-                close(s, what, y, season)
-        if step > STILL * abs(x):
-            moved(s, step)
+        moved(s, step, x)
         s.count += 1
     return len(at), written

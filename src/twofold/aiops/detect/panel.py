@@ -29,12 +29,13 @@ from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Origin, Series, sid_text
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats.layout import IGNORED, NEW_LEVEL, OPENED
+from twofold.stats.layout import IGNORED, MOVES_AGAIN, NEW_LEVEL, OPENED, STUCK
 from twofold.store.catalog import Catalog
 
 WORSE: Final = 1.1  # an effect this many times the one told is worth telling again
 LOST_PERIODS: Final = 10
 ABSENT_SCORE: Final = 6.0  # a regular series missing this long is no chance; not measured like the others
+_TOLD: Final = ("score", "value", "expected", "margin", "effect", "now")
 
 Event = Mapping[str, Any] | npt.NDArray[Any]
 Explain = Callable[[Series, int], str]
@@ -80,6 +81,7 @@ class Panel:
         self._entities: dict[str, int] = {}
         self._entity: npt.NDArray[np.int32] = np.full(256, NOT_WATCHED, np.int32)
         self._told: dict[int, tuple[int, float]] = {}
+        self._stuck: dict[int, dict[str, Any]] = {}  # what was told last of series that stand still
 
     def __len__(self) -> int:
         """Series known."""
@@ -161,22 +163,41 @@ class Panel:
                 finding = self._finding(row, _event_of(self._table.rows[row], row))
                 self._told[row] = (watermark_ns, abs(finding.effect))
                 yield finding
+        for row, event in list(self._stuck.items()):
+            last_ns = int(self._table.rows["last_ns"][row])
+            if (last_ns - event["time_ns"]) / SECOND_NS >= self.config.heartbeat_s:
+                self._stuck[row] = {**event, "time_ns": last_ns}
+                yield self._still(row, self._stuck[row])
 
     def _lost(self, watermark_ns: int) -> Iterator[Finding]:
         for row in list(self._told):
-            r = self._table.rows[row]
-            quiet_s = (watermark_ns - int(r["last_ns"])) / SECOND_NS
-            if quiet_s > max(self.config.heartbeat_s, LOST_PERIODS * float(r["period_s"])):
+            if self._quiet(row, watermark_ns):
+                r = self._table.rows[row]
                 event = _event_of(r, row)
                 lasted_s = (int(r["last_ns"]) - int(event["onset_ns"])) / SECOND_NS
                 reason = words.no_more_data(self._series(row), lasted_s)
                 yield replace(self._finding(row, event), state=FindingState.CLOSED, reason=reason)
                 self._table.settle(row)
                 del self._told[row]
+        for row in list(self._stuck):
+            if self._quiet(row, watermark_ns):
+                yield self._still(row, self._stuck.pop(row), ends=words.no_more_data)
+
+    def _quiet(self, row: int, watermark_ns: int) -> bool:
+        r = self._table.rows[row]
+        quiet_s = (watermark_ns - int(r["last_ns"])) / SECOND_NS
+        return quiet_s > max(self.config.heartbeat_s, LOST_PERIODS * float(r["period_s"]))
 
     def _finding_of(self, event: Event) -> Finding:
         """The finding of an opening or closing."""
         row = int(event["row"])
+        if event["what"] == STUCK:
+            self._stuck[row] = {name: float(event[name]) for name in _TOLD} | {
+                name: int(event[name]) for name in ("row", "time_ns", "onset_ns", "side")
+            }
+            return self._still(row, self._stuck[row])
+        if event["what"] == MOVES_AGAIN:
+            return self._still(row, {**self._stuck.pop(row), "time_ns": event["time_ns"]}, ends=words.moves_again)
         finding = self._finding(row, event)
         if event["what"] == OPENED:
             self._told[row] = (int(event["time_ns"]), abs(finding.effect))
@@ -213,6 +234,20 @@ class Panel:
             unit=words.unit_of(series),
             labels_text=words.labels_text(series.labels),
             tenant=self._tenant,
+        )
+
+    def _still(self, row: int, event: Event, *, ends: Callable[[Series, float], str] | None = None) -> Finding:
+        """A series that stands still although it never does; `ends` says why that is over."""
+        series, finding = self._series(row), self._finding(row, event)
+        lasted_s = (int(event["time_ns"]) - int(event["onset_ns"])) / SECOND_NS
+        return replace(
+            finding,
+            score=ABSENT_SCORE,
+            direction=Direction.FLAT,
+            reason=ends(series, lasted_s)
+            if ends
+            else words.stuck(series, finding.value, finding.onset, finding.effect),
+            state=FindingState.CLOSED if ends else FindingState.OPEN,
         )
 
     def _absent(self, silence: Silence, watermark_ns: int, *, begins: bool) -> Finding:
@@ -261,6 +296,7 @@ class Panel:
         known = {
             "entities": list(self._entities),
             "told": [[row, told_ns, effect] for row, (told_ns, effect) in self._told.items()],
+            "stuck": list(self._stuck.values()),
             "unknown": self.unknown,
             "config": self.config.sha256,
         }
@@ -280,13 +316,14 @@ class Panel:
             known = json.loads(bytes(state["panel"]))
             entities = {str(name): n for n, name in enumerate(known["entities"])}
             told = {int(row): (int(told_ns), float(effect)) for row, told_ns, effect in known["told"]}
+            stuck = {int(each["row"]): each for each in known.get("stuck", [])}
             unknown, config = int(known["unknown"]), str(known["config"])
             entity = np.array(state["entity"], np.int32)
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"panel state does not fit this version: {error!r}; replay the journal") from error
         self._table.restore(state)
         self._absence.restore(state)
-        self._entities, self._told, self.unknown = entities, told, unknown
+        self._entities, self._told, self._stuck, self.unknown = entities, told, stuck, unknown
         self._entity = np.full(max(256, len(entity)), NOT_WATCHED, np.int32)
         self._entity[: len(entity)] = entity
         if config != self.config.sha256:

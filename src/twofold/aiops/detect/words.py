@@ -129,6 +129,20 @@ def recovered(series: Series, now: float, lasted_s: float) -> str:
     return f"{series.metric} of {who(series)} is back in its band at {back}, after {duration(lasted_s)}"
 
 
+def stuck(series: Series, value: float, onset: datetime, times: float) -> str:
+    """Why a series that stands still is told."""
+    level = quantity(value, unit_of(series))
+    return (
+        f"{series.metric} of {who(series)} has stood at exactly {level} since {onset:%H:%M:%S}, "
+        f"{times:.0f} x as long as ever before"
+    )
+
+
+def moves_again(series: Series, lasted_s: float) -> str:
+    """Why a series is no longer stuck."""
+    return f"{series.metric} of {who(series)} moves again, after {duration(lasted_s)} at one value"
+
+
 def new_level(series: Series, now: float, lasted_s: float) -> str:
     """Why a finding closed although the series did not come back."""
     level = quantity(now, unit_of(series))

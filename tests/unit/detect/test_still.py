@@ -1,0 +1,77 @@
+"""A series that hangs at one value is told, one that rests by habit is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.unit.detect.telemetry import MemoryCatalog, ns, samples
+from twofold.aiops.detect.panel import Panel
+from twofold.records.finding import Direction, Finding, FindingState
+from twofold.records.series import Series, SeriesKind
+from twofold.records.words import claim
+from twofold.stats.still import LEAST
+
+Floats = npt.NDArray[np.float64]
+MINUTE_S = 60.0
+TWO_DAYS = 2880
+TEMPERATURE = Series(sid=7, metric="room.temperature", entity="host:a", kind=SeriesKind.GAUGE, unit="Cel")
+
+
+def panel_of(series: Series = TEMPERATURE) -> Panel:
+    catalog = MemoryCatalog()
+    catalog.restore([series])
+    return Panel(catalog)
+
+
+def feed(panel: Panel, value: Floats, since: int = 0) -> list[Finding]:
+    times = [(since + n) * MINUTE_S for n in range(len(value))]
+    made = panel.process([samples(TEMPERATURE.sid, times, value.tolist())])
+    return [each for each in made if isinstance(each, Finding) and each.direction is Direction.FLAT]
+
+
+def weather(points: int = TWO_DAYS, seed: int = 0) -> Floats:
+    return 20.0 + np.random.default_rng(seed).standard_normal(points)
+
+
+def test_a_value_that_hangs_is_told_with_its_onset_and_closes_when_it_moves() -> None:
+    panel = panel_of()
+    assert not feed(panel, weather())
+    (opened,) = feed(panel, np.full(60, 20.5), since=TWO_DAYS)
+    assert opened.state is FindingState.OPEN
+    assert abs(opened.onset.timestamp() - ns(TWO_DAYS * MINUTE_S) / 1e9) <= 2 * MINUTE_S
+    assert "stood at exactly 20.5 Cel" in opened.reason
+    assert claim(opened).endswith("stuck at 20.5")
+    (closed,) = feed(panel, weather(5, seed=1), since=TWO_DAYS + 60)
+    assert closed.state is FindingState.CLOSED
+    assert closed.id == opened.id
+    assert "moves again, after 1 h" in closed.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (np.full(TWO_DAYS, 20.5), "it never moved"),
+        (np.where(np.arange(TWO_DAYS) % 240 < 40, 20.5, weather()), "it rests every four hours"),
+        (np.concatenate([weather(600), np.full(600, 20.5)]), "less than a day is known"),
+        (np.concatenate([weather(), np.full(LEAST - 1, 20.5)]), "not long enough to say"),
+        (np.concatenate([weather() - 20.0, np.zeros(200)]), "nothing happens"),
+        (np.round(weather(TWO_DAYS) / 8.0) * 8.0, "it moves in large steps"),
+    ],
+)
+def test_what_rests_by_habit_is_not_told(value: Floats, why: str) -> None:
+    assert not feed(panel_of(), value), why
+
+
+def test_it_is_told_again_while_it_lasts_over_a_restart_and_ends_with_its_data() -> None:
+    panel = panel_of()
+    feed(panel, weather())
+    (opened,) = feed(panel, np.full(60, 20.5), since=TWO_DAYS)
+    state, panel = panel.snapshot(), panel_of()
+    panel.restore(state)
+    again = [each for each in panel.advance(ns((TWO_DAYS + 61) * MINUTE_S)) if isinstance(each, Finding)]
+    assert [each.id for each in again if each.direction is Direction.FLAT] == [opened.id]
+    gone = [each for each in panel.advance(ns((TWO_DAYS + 120) * MINUTE_S)) if isinstance(each, Finding)]
+    (ended,) = [each for each in gone if each.direction is Direction.FLAT]
+    assert ended.state is FindingState.CLOSED
