@@ -72,7 +72,7 @@ class PanelConfig:
     clip: float = 3.0
     season_rate: float = 0.1
     season_after_s: float = 43_200.0
-    season_bins: int = 24
+    season_bins: int = 16
     tail_cap: int = 20_000
     tail_prior: float = 3.0
     block_s: float = 10_800.0
