@@ -340,6 +340,7 @@ export const strings = {
       notice: "Notice",
       external_alert: "Alert from outside",
       new_template: "New log line",
+      odd_value: "Odd value in a log line",
     },
     columns: { what: "What", kind: "Kind", entity: "Of", source: "From", when: "When" },
     empty: "No event",

@@ -593,6 +593,7 @@ const edge = (
   target,
   relation,
   calls: 120,
+  observations: 40_000,
   confidence: 1,
   last_seen: minutesAgo(0.1),
 });
