@@ -33,7 +33,9 @@ from twofold.records.event import Event, EventKind
 from twofold.records.frame import Frame, FrameKind
 from twofold.records.series import Origin, Series
 from twofold.records.time import to_datetime
+from twofold.store.blobs import Blobs
 from twofold.store.blobs.files import FileBlobs
+from twofold.store.blobs.s3 import S3Blobs
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
 from twofold.store.history import Table
@@ -45,6 +47,7 @@ from twofold.store.journal.codec import encode_series
 from twofold.store.journal.segments import JournalConfig, SegmentJournal
 from twofold.store.ledger.audit import append_audit, check_chain
 from twofold.store.ledger.sql import open_ledger
+from twofold.store.s3 import S3Config
 
 JOURNAL: Final = JournalConfig(segment_bytes=15_000, tail_bytes=4_000)
 HISTORY: Final = HistoryConfig(
@@ -92,15 +95,15 @@ class Teller:
 
 
 class Home(AbstractContextManager["Home"]):
-    """Everything in one folder. `close` is for good ends; a fault just drops it."""
+    """Everything in one folder, or history and blobs in a bucket. `close` is for good ends; a fault just drops it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, storage: S3Config | None = None) -> None:
         self.catalog = FileCatalog(root / "catalog")
         self.journal = SegmentJournal(root / "journal", config=JOURNAL)
         recall_series(self.journal, self.catalog)
-        self.history = DeltaHistory(root / "history", config=HISTORY)
+        self.history = DeltaHistory(root / "history", config=replace(HISTORY, s3=storage) if storage else HISTORY)
         self.ledger = open_ledger(root / "ledger.sqlite")
-        self.blobs = FileBlobs(root / "blobs")
+        self.blobs: Blobs = S3Blobs(storage) if storage else FileBlobs(root / "blobs")
         self.recorder = Recorder(self.journal, self.history, self.catalog)
         sid, _ = self.catalog.register(DERIVED, {}, entity="service:cart", tenant="main", origin=Origin.METRIC)
         told = self.catalog.get(sid, tenant="main")
@@ -210,13 +213,20 @@ def acknowledged(told: Path) -> Acknowledged:
     )
 
 
-def settle(root: Path, expected: Acknowledged, *, sent: Iterable[str] | None = None, torn: bool = False) -> int:
+def settle(
+    root: Path,
+    expected: Acknowledged,
+    *,
+    sent: Iterable[str] | None = None,
+    torn: bool = False,
+    storage: S3Config | None = None,
+) -> int:
     """Bring everything where it belongs; check that each acknowledged name stands everywhere, once (P1, P5).
 
     Returns how many log lines there are. `sent`: nothing else may be there. `torn`: of an append that was not
     acknowledged some frames may be there and others not, as a disk leaves it that loses pages.
     """
-    with Home(root) as home:
+    with Home(root, storage) as home:
         home.runner.drain()
         received = sum(
             frame.rows

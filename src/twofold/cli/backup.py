@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twofold.cli.output import Exit, Format, Output, show, table
-from twofold.errors import Unsupported
 
 if TYPE_CHECKING:
+    from twofold.config import Config
     from twofold.store.backup import Progress
     from twofold.store.backup.manifest import Manifest
+    from twofold.store.s3 import S3Config
 
 Settings = Annotated[Path | None, typer.Option("--config", help="Settings as YAML.")]
 
@@ -30,13 +31,8 @@ def backup(
     from twofold.store.backup.snapshot import back_up
 
     settings = load(config, {"home": home})
-    if settings.storage.url:
-        raise Unsupported(
-            f"history and blobs stand at {settings.storage.url}, and a backup without them would not fit to them: "
-            "keep versions of the bucket and stop Twofold to copy its folder"
-        )
     with _bar("backup", output) as progress:
-        manifest = back_up(settings.home, target, progress=progress)
+        manifest = back_up(settings.home, target, storage=_storage(settings), progress=progress)
     _tell(manifest, target, "backed up to", output)
 
 
@@ -46,13 +42,16 @@ def restore(
     config: Settings = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Put a backup into an empty folder. Remedies stay switched off there until somebody releases the kill switch."""
+    """Put a backup into an empty folder, and into an empty bucket where one is configured.
+
+    Remedies stay switched off there until somebody releases the kill switch.
+    """
     from twofold.config import load
     from twofold.store.backup import restore as restoring
 
     settings = load(config, {"home": home})
     with _bar("restore", output) as progress:
-        manifest = restoring.restore(source, settings.home, progress=progress)
+        manifest = restoring.restore(source, settings.home, storage=_storage(settings), progress=progress)
     _halt(settings.home)
     _tell(manifest, settings.home, "restored to", output)
     if output is Format.TABLE:
@@ -61,13 +60,16 @@ def restore(
 
 def verify(
     source: Annotated[Path, typer.Argument(help="A backup, or the data folder of a Twofold that is stopped.")],
+    config: Settings = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Check every file of a backup or data folder; ends with 1 when something is wrong."""
+    from twofold.config import load
     from twofold.store.backup.restore import verify as check
 
+    storage = _storage(load(config, {}))
     with _held(source), _bar("verify", output) as progress:
-        manifest, problems = check(source, progress=progress)
+        manifest, problems = check(source, storage=storage, progress=progress)
     files = len(manifest.files) if manifest else None
     if output is Format.JSON:
         found = [{"path": each.path, "what": each.what} for each in problems]
@@ -77,6 +79,11 @@ def verify(
         table(("file", "what is wrong"), ((each.path, each.what) for each in problems), empty=whole)
     if problems:
         raise typer.Exit(Exit.FAILED)
+
+
+def _storage(settings: Config) -> S3Config | None:
+    """Where history and blobs stand, when not in the data folder."""
+    return settings.storage if settings.storage.url else None
 
 
 @contextmanager

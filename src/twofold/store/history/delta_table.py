@@ -45,6 +45,7 @@ _SETTINGS: Final = {
 }
 _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _CHECKPOINT_EVERY: Final = 100
+_PARQUET: Final = ".parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,13 +217,16 @@ class DeltaFiles:
         return str(self._place.local(relative))
 
     def unneeded(self, kept_hours: int) -> list[str]:
-        """Files that no version of the last hours names."""
+        """Files that no version of the last hours names.
+
+        Of S3-compatible storage the list holds folders too: Arrow puts an empty object there for each that it empties.
+        """
         with self._lock:
             self.files()
             found: list[str] = self._table.vacuum(
                 retention_hours=kept_hours, dry_run=True, enforce_retention_duration=False, full=True
             )
-            return found
+            return [path for path in found if path.endswith(_PARQUET)]
 
     def remove(self, paths: Sequence[str]) -> None:
         """Delete files."""
