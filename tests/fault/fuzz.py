@@ -3,7 +3,8 @@
 Where Atheris has a wheel (Linux, Python 3.11 to 3.14), libFuzzer mutates bytes and keeps those that reach code
 that none reached before: our modules are instrumented when they are loaded, and comparisons tell it what they
 were made with. Half of the mutations of JSON are made to its tree (`trees`), else no body would get past its parser.
-C code below ours (protobuf, orjson) gives no such feedback, but what we do with its results does.
+Of the compiled walkers the sources are run by the interpreter (`interpreted`), and what they give is held against
+protobuf. C code below ours (protobuf, orjson) gives no such feedback, but what we do with its results does.
 Elsewhere mutations are blind: faults of real bodies, see `tests.unit.ingest.mutation`.
 
 Ends with 0 when nothing was found. A body that breaks something stays in the folder as `crash-…`.
@@ -11,6 +12,7 @@ Ends with 0 when nothing was found. A body that breaks something stays in the fo
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 import warnings
@@ -36,6 +38,8 @@ def main(name: str, seconds: float, folder: Path) -> None:
 
 def _guided(atheris: Any, name: str, seconds: float, folder: Path) -> None:
     with atheris.instrument_imports(include=["twofold"], enable_loader_override=False):
+        if name.startswith("walker"):
+            importlib.import_module("tests.fault.interpreted")
         from tests.fault.decoders import DECODERS, survives  # noqa: PLC0415 - instrumented as it is loaded
     decoder = DECODERS[name]()
     corpus = folder / "corpus"
