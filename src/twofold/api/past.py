@@ -71,7 +71,7 @@ class Past:
         ]
 
     def similar(self) -> list[PastFinding]:
-        """The most alike first: of the same series, of the same signal of the entity, of the same metric elsewhere."""
+        """Those that were over before it began: of its series, of its signal of the entity, of its metric elsewhere."""
         return [self._told(kinship, finding) for kinship, finding in self._alike()]
 
     def _alike(self) -> list[tuple[Kinship, Finding]]:
@@ -83,7 +83,7 @@ class Past:
             (Kinship.METRIC, {"metric": of.metric}),
         ):
             for each in self._ledger.find(Finding, tenant=self._tenant, where=where, until=of.onset, limit=_LOOKED_AT):
-                if each.id != of.id and each.direction is of.direction and stem(each.metric) == stem(of.metric):
+                if each.seen < of.onset and each.direction is of.direction and stem(each.metric) == stem(of.metric):
                     found.setdefault(each.id, (kinship, each))
             if len(found) >= _SHOWN:
                 break

@@ -56,7 +56,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     if not found:
         typer.echo(empty)
         return
-    drawn = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        drawn.add_column(column, no_wrap=number == 0)  # an id that is cut can be given to no command
     for row in found:
         drawn.add_row(*row)
     Console().print(drawn)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -112,33 +112,45 @@ class _Replay:
 
     def __init__(self, finding: Finding, series: Series, config: PanelConfig, time_ns: Int64s, value: Float64s) -> None:
         self._finding, self._series, self._config = finding, series, config
+        self._side = 1 if finding.direction is Direction.UP else -1
         self._time_ns, self._value = time_ns, value
         self.period_s = float(np.median(np.diff(time_ns))) / SECOND_NS if len(time_ns) > 1 else 0.0
         slack_ns = int(_SLACK_PERIODS * max(self.period_s, 1.0) * SECOND_NS)
         self._since_ns, self._until_ns = to_ns(finding.onset) - slack_ns, to_ns(finding.seen) + slack_ns
 
-    def opening(
-        self, config: PanelConfig | None = None, value: Float64s | None = None, floor: float = 1.0
-    ) -> _Opening | None:
-        """How the finding opens with these settings and values; None when it does not."""
-        config, value = config or self._config, self._value if value is None else value
-        if len(value) <= config.warm_points:
-            return None
+    def opening(self) -> _Opening | None:
+        """How the finding opens; None when the history does not bring it again."""
+        table, events = self._run(self._config, self._value, 1.0)
+        for event in events:
+            inside = self._since_ns <= int(event["time_ns"]) <= self._until_ns
+            if inside and event["what"] == OPENED and int(event["side"]) == self._side:
+                onset_ns, opened_ns = int(event["onset_ns"]), int(event["time_ns"])
+                samples = int(((self._time_ns >= onset_ns) & (self._time_ns <= opened_ns)).sum())
+                return _Opening(opened_ns, onset_ns, samples, float(table.rows[0]["period_s"]))
+        return None
+
+    def silent(self, config: PanelConfig | None = None, value: Float64s | None = None, floor: float = 1.0) -> bool:
+        """Whether no finding of that side opens or is open in the finding's time, had these been the facts."""
+        _, events = self._run(config or self._config, self._value if value is None else value, floor)
+        is_open = False
+        for event in events:
+            ours = int(event["side"]) == self._side
+            if int(event["time_ns"]) > self._until_ns:
+                break
+            if int(event["time_ns"]) >= self._since_ns and (is_open or (ours and event["what"] == OPENED)):
+                return False
+            is_open = ours and event["what"] == OPENED
+        return not is_open
+
+    def _run(self, config: PanelConfig, value: Float64s, floor: float) -> tuple[Table, Sequence[npt.NDArray[Any]]]:
         table = Table(config)
         rows = np.repeat(table.locate(np.array([self._series.sid])), len(value))
-        factor = floor * self._config.floor_factor(self._series.metric)
+        factor = floor * config.floor_factor(self._series.metric)
         table.describe(
             0, kind=kind_of(self._series), sides=sides_of(self._series), floor=floor_of(self._series).times(factor)
         )
         _, events = table.learn(rows, self._time_ns, value, ranked=False)
-        side = 1 if self._finding.direction is Direction.UP else -1
-        for event in events:
-            opened = event["what"] == OPENED and int(event["side"]) == side
-            if opened and self._since_ns <= int(event["time_ns"]) <= self._until_ns:
-                onset_ns, opened_ns = int(event["onset_ns"]), int(event["time_ns"])
-                inside = (self._time_ns >= onset_ns) & (self._time_ns <= opened_ns)
-                return _Opening(opened_ns, onset_ns, int(inside.sum()), float(table.rows[0]["period_s"]))
-        return None
+        return table, events
 
     def value(self) -> Silencer | None:
         """The largest departure of the same shape that opens nothing."""
@@ -148,7 +160,7 @@ class _Replay:
         inside = self._time_ns >= to_ns(finding.onset)
         away = np.where(inside, self._value - finding.expected, 0.0)
         base = np.where(inside, finding.expected, self._value)
-        share = _most(lambda share: self.opening(value=base + share * away) is None, 0.0, 1.0)
+        share = _most(lambda share: self.silent(value=base + share * away), 0.0, 1.0)
         if share is None:
             return None
         peak, unit = finding.expected + share * (finding.value - finding.expected), finding.unit
@@ -169,7 +181,7 @@ class _Replay:
             return None
 
         def silent(exponent: float) -> bool:
-            return self.opening(replace(self._config, alerts_per_day=10.0**-exponent)) is None
+            return self.silent(replace(self._config, alerts_per_day=10.0**-exponent))
 
         exponent = _least(silent, -math.log10(now), -math.log10(_LEAST_BUDGET))
         if exponent is None:
@@ -192,7 +204,7 @@ class _Replay:
 
     def floor(self) -> Silencer | None:
         """The least factor on the floor of practical size at which it stays silent."""
-        factor = _least(lambda power: self.opening(floor=10.0**power) is None, 0.0, math.log10(_MOST_FACTOR))
+        factor = _least(lambda power: self.silent(floor=10.0**power), 0.0, math.log10(_MOST_FACTOR))
         if factor is None:
             return None
         now = self._config.floor_factor(self._series.metric)
@@ -252,10 +264,17 @@ def _nth(number: int) -> str:
 
 
 def _recorded(finding: Finding) -> tuple[str, ...]:
-    """What the record tells."""
-    band = f"{quantity(finding.low, finding.unit)} to {quantity(finding.high, finding.unit)}"
-    worst = f"{quantity(finding.value, finding.unit)}, {abs(finding.effect):.1f} usual deviations away"
-    return (f"Expected was {quantity(finding.expected, finding.unit)}, within {band}; the worst value was {worst}",)
+    """What the record tells; a closed one's own reason says only how it ended."""
+    low = max(finding.low, 0.0) if min(finding.value, finding.expected) >= 0 else finding.low
+    worst, lasted_s = quantity(finding.value, finding.unit), (finding.seen - finding.onset).total_seconds()
+    way = "rose" if finding.direction is Direction.UP else "fell"
+    return (
+        f"{finding.metric} {way} to {worst} from {finding.onset:%H:%M:%S} on, seen for {duration(lasted_s)}",
+        (
+            f"Expected was {quantity(finding.expected, finding.unit)}, within {quantity(low, finding.unit)} to "
+            f"{quantity(finding.high, finding.unit)}: the worst is {abs(finding.effect):.1f} usual deviations away"
+        ),
+    )
 
 
 def _rarity(finding: Finding, config: PanelConfig, period_s: float) -> str:

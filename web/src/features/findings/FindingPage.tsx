@@ -16,7 +16,7 @@ import { Contributions } from "./Contributions";
 import css from "./Finding.module.css";
 import { Past } from "./Past";
 import { Silencers } from "./Silencers";
-import { around } from "./window";
+import { around, lowest } from "./window";
 
 const route = getRouteApi("/signed-in/findings/$id");
 const words = strings.finding;
@@ -82,7 +82,7 @@ function Numbers({ told: { finding, detector } }: { told: Explanation }) {
         [facts.began, <Moment key="began" time={finding.onset} />],
         [facts.value, text(finding.value)],
         [facts.expected, text(finding.expected)],
-        [facts.band, `${text(finding.low)} – ${text(finding.high)}`],
+        [facts.band, `${text(lowest(finding))} – ${text(finding.high)}`],
         [facts.effect, words.effect(formatNumber(Math.abs(finding.effect ?? 0)))],
         [facts.score, words.score(formatNumber(finding.score))],
         [facts.detector, detector.id],
