@@ -30,7 +30,6 @@ from twofold.store.history.sorting import arrange
 
 log = logging.getLogger(__name__)
 
-_NARROW: Final = 25  # bytes of a sample in memory
 _UNPACKED: Final = 8  # times what their files have, lines and spans take in memory
 _SAMPLE: Final = 100_000  # rows looked at to cut a window into equal parts
 
@@ -156,8 +155,10 @@ class Compactor:
         return run if len(run) >= self._config.small_files else run.first(0)
 
     def _most(self, group: FileSet) -> int:
-        """Rows of a rewritten file: as many as one step takes into memory."""
-        row_bytes = max(_NARROW, _UNPACKED * int(group.size_bytes.sum()) // max(1, int(group.rows.sum())))
+        """Rows of a rewritten file: as many as one step takes into memory. Samples are narrow, so there it is all."""
+        if group.last_sid.any():
+            return self._config.rows
+        row_bytes = max(1, _UNPACKED * int(group.size_bytes.sum()) // max(1, int(group.rows.sum())))
         return max(1, min(self._config.rows, self._config.step_bytes // row_bytes))
 
     def _rewritten(self, table: Table, files: DeltaFiles, due: FileSet) -> Iterator[NewFile]:

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
 
 _FEW: Final = 4096  # rows below which one comparison sort is quicker than counting
+_RUN: Final = 8  # rows of a run on average, from which on runs are sorted
 _DIGIT: Final = 16  # bits that numpy sorts by counting, not by comparing
 _LOW: Final = (1 << _DIGIT) - 1
 
@@ -25,7 +26,7 @@ def arrange(table: pa.Table, layout: Layout) -> pa.Table:
     if layout.order[0] != "sid":
         return _by_time(table.cast(schema), layout)
     sid, time_ns = table["sid"].to_numpy(), table["time_ns"].to_numpy()
-    if placed := _placed(sid, time_ns, table):
+    if not _in_runs(sid) and (placed := _placed(sid, time_ns, table)):
         return pa.Table.from_arrays([pa.array(each) for each in placed], schema=schema)
     sid, time_ns, index = last_of_each(sid, time_ns)
     if index is None:
@@ -95,12 +96,15 @@ def last_of_each(sid: Ints, time_ns: Ints, place: Ints | None = None) -> tuple[I
 def _by_sid(sid: Ints) -> tuple[Ints, Index]:
     """Sorted sids and the stable order that sorts them.
 
-    A series has many rows, so its rank among the distinct sids is sorted in place of the sid: two digits that numpy
-    counts, a fifth of the time of a comparison sort.
+    Of files that were sorted before, whole runs are put in order. Of what comes from senders, a series has many rows,
+    so its rank among the distinct sids is sorted in place of the sid: two digits that numpy counts, a fifth of the time
+    of a comparison sort.
     """
     if len(sid) < _FEW:
         index = np.argsort(sid, kind="stable")
         return sid.take(index), index
+    if _in_runs(sid):
+        return _by_run(sid)
     coded = pa.array(sid).dictionary_encode()
     distinct = coded.dictionary.to_numpy()
     order = np.argsort(distinct)
@@ -112,6 +116,23 @@ def _by_sid(sid: Ints) -> tuple[Ints, Index]:
         index = index.take(np.argsort((place >> _DIGIT).astype(np.uint16).take(index), kind="stable"))
     counts = np.bincount(place, minlength=len(order))
     return np.repeat(distinct.take(order), counts), index
+
+
+def _in_runs(sid: Ints) -> bool:
+    """Whether rows of a series mostly stand together."""
+    return int(np.count_nonzero(sid[1:] != sid[:-1])) * _RUN <= len(sid)
+
+
+def _by_run(sid: Ints) -> tuple[Ints, Index]:
+    """`_by_sid` by runs of equal sids: a file has few, and within one rows are read in their order."""
+    begin = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(sid[1:] != sid[:-1]) + 1])
+    count = np.diff(begin, append=len(sid))
+    order = np.argsort(sid.take(begin), kind="stable")
+    begin, count = begin.take(order), count.take(order)
+    to = np.cumsum(count) - count
+    index = np.repeat(begin - to, count)
+    index += np.arange(len(sid))
+    return np.repeat(sid.take(begin), count), index
 
 
 def _taken(values: npt.NDArray[Any], index: Index) -> npt.NDArray[Any]:

@@ -68,3 +68,24 @@ def test_rows_written_to_their_place_are_the_rows_sorted(series: int, seed: int,
     if found is not None:
         order = np.argsort(sid, kind="stable")
         assert all(np.array_equal(mine, each[order]) for mine, each in zip(found, (sid, time_ns, value), strict=True))
+
+
+@given(st.integers(2, 30), st.integers(0, 2**32), st.sampled_from(["in order", "repeated", "late"]))
+@settings(max_examples=30, deadline=None)
+def test_sorted_files_behind_each_other_are_sorted_as_one(series: int, seed: int, how: str) -> None:
+    draw = np.random.default_rng(seed)
+    sids = np.sort(draw.choice(2**40, series, replace=False))
+    steps = 8000 // series
+    sid = np.concatenate([np.repeat(draw.choice(sids, series - 1, replace=False), steps) for _ in range(3)])
+    time_ns = np.arange(len(sid)) * 10
+    if how == "repeated":
+        time_ns[len(sid) // 2 :] -= 5 * len(sid)
+    elif how == "late":
+        time_ns = time_ns[::-1].copy()
+    by_sid, by_time, index = last_of_each(sid, time_ns)
+    order = np.lexsort((time_ns, sid))
+    last = np.append((np.diff(sid[order]) != 0) | (np.diff(time_ns[order]) != 0), True)
+    expected = order[last]
+    assert np.array_equal(np.arange(len(sid)) if index is None else index, expected)
+    assert np.array_equal(by_sid, sid[expected])
+    assert np.array_equal(by_time, time_ns[expected])
