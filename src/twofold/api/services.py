@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
 from twofold.errors import NotFound, Unavailable
@@ -275,6 +276,23 @@ class NoTemplates:
         return ()
 
 
+class KeptPort(Protocol):
+    """Traces that outlive the history's spans."""
+
+    def get(self, trace_id: str, *, tenant: str) -> pa.Table | None:
+        """The spans, as `History.trace` gives them; None when they were not kept."""
+        ...
+
+
+class NothingKept:
+    """The history is all there is."""
+
+    def get(self, trace_id: str, *, tenant: str) -> pa.Table | None:
+        """None."""
+        del trace_id, tenant
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything that routes may use."""
@@ -291,5 +309,6 @@ class Services:
     """Bounds of one query of the Prometheus API."""
     explain: ExplainPort = field(default_factory=NoReasons)
     templates: TemplatesPort = field(default_factory=NoTemplates)
+    kept: KeptPort = field(default_factory=NothingKept)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

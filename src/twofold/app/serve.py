@@ -58,6 +58,7 @@ from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
 from twofold.store.failpoints import arm
+from twofold.store.kept import KeptTraces
 
 log = logging.getLogger("twofold")
 
@@ -144,6 +145,7 @@ class Server:
             demo=demo_port(self.config.demo),
             pulse=self.pulses,
             templates=self.board,
+            kept=KeptTraces(self.stores.ledger, self.stores.history, self.stores.blobs),
             explain=Explainer(self.stores.history, self.released.panel_of),
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,

@@ -44,6 +44,8 @@ from twofold.records.model import ModelKind, Project, Release, ReleaseStage, Run
 from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.failpoints import arm
+from twofold.store.history import Table
+from twofold.store.kept import KeptTraces
 from twofold.store.ledger import Change, Ledger
 from twofold.store.ledger.audit import append_audit
 from twofold.store.ledger.sql import open_ledger
@@ -66,6 +68,7 @@ class Worker:
         self.blobs = open_blobs(config)
         self.history = open_history(config)
         self.retention = config.retention
+        self.kept = KeptTraces(self.ledger, self.history, self.blobs)
         runbooks, actions = remedies(config, self.ledger)
         self.workflows = DbosWorkflows(
             WorkflowConfig(url=f"sqlite:///{home / 'workflows.sqlite'}"), lease=home / "worker.lock"
@@ -122,6 +125,8 @@ class Worker:
                 self.notices.foretell(self.workflows, self.ledger.get(Alert, change.id, tenant=change.tenant))
             elif change.table == "releases":
                 self._release(self.ledger.get(Release, change.id, tenant=change.tenant))
+        for tenant in {change.tenant for change in changes if change.table in {"diagnoses", "findings"}}:
+            self.kept.note(tenant)
         for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
             snapshot_verdicts(self.ledger, self.blobs, tenant=tenant)
             self.trusts.check(tenant=tenant)
@@ -140,12 +145,21 @@ class Worker:
                 _patiently("compaction", self.history.compact)
             if time.monotonic() >= expire_at:
                 expire_at = time.monotonic() + self.retention.every_s
-                _patiently("retention", lambda: expire(self.history, self.retention, now_ns=time.time_ns()))
+                _patiently("retention", self._expire)
         for watch in self.watches:
             watch.stop()
         self.workflows.close()
         self.history.close()
         self.ledger.close()
+
+    def _expire(self) -> None:
+        """Let go what is past its time, but for the traces that are cited."""
+
+        def letting_go(table: Table, before_ns: int) -> None:
+            if table is Table.SPANS:
+                self.kept.keep(before_ns)
+
+        expire(self.history, self.retention, now_ns=time.time_ns(), letting_go=letting_go)
 
     def _watch(self, name: str, follower: Follower) -> Watch:
         cursor = f"cursors/{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +43,13 @@ class RetentionConfig:
         return float(getattr(self, f"{table}_days"))
 
 
-def expire(history: History, config: RetentionConfig, *, now_ns: int) -> Mapping[Table, int]:
+LettingGo = Callable[[Table, int], object]
+"""Told of a table and the time before which its rows go, while they are still there."""
+
+
+def expire(
+    history: History, config: RetentionConfig, *, now_ns: int, letting_go: LettingGo | None = None
+) -> Mapping[Table, int]:
     """Let go what is past its time; returns rows by table.
 
     A file goes when its newest row is past its time, so rows outlive theirs by at most a window of the history.
@@ -55,6 +61,8 @@ def expire(history: History, config: RetentionConfig, *, now_ns: int) -> Mapping
     for table in Table:
         if config.days(table):
             before_ns = min(now_ns, newest_ns + DAY_NS) - int(config.days(table) * DAY_NS)
+            if letting_go is not None:
+                letting_go(table, before_ns)
             gone[table] = history.expire(table, before_ns)
             if gone[table]:
                 log.info("%d rows of %s were older than %g days", gone[table], table, config.days(table))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.api_world import NOW, World
+from twofold.api.app import create_api
 from twofold.records.access import Role
 from twofold.records.time import to_ns
 from twofold.store.history import Table
@@ -73,3 +76,16 @@ def test_requests_are_listed_slowest_first(filled: World) -> None:
     assert listed("start=2020-01-01T00:00:00Z&end=2020-01-01T01:00:00Z") == []
     assert ask(filled, "GET", "/api/v1/traces", Role.VIEWER, tenant="acme").json()["items"] == []
     assert ask(filled, "GET", "/api/v1/traces?least_ms=-1", Role.VIEWER).status_code == 422
+
+
+def test_a_kept_trace_is_shown_when_the_history_has_let_it_go(filled: World) -> None:
+    class Kept:
+        def get(self, trace_id: str, *, tenant: str) -> pa.Table | None:
+            rows = [row("s", "", "service:checkout", at_ms=0, ms=100, trace_id=trace_id)]
+            return pa.Table.from_pylist(rows) if (trace_id, tenant) == ("f" * 32, "main") else None
+
+    filled.api = create_api(replace(filled.services, kept=Kept()))
+    found = ask(filled, "GET", f"/api/v1/traces/{'F' * 32}", Role.VIEWER).json()
+    assert (found["kept"], found["duration_ms"], len(found["spans"])) == (True, 100.0, 1)
+    assert ask(filled, "GET", f"/api/v1/traces/{'f' * 32}", Role.VIEWER, tenant="acme").status_code == 404
+    assert ask(filled, "GET", f"/api/v1/traces/{TRACE}", Role.VIEWER).json()["kept"] is False

@@ -39,6 +39,8 @@ def get_trace(
     since, until = to_ns(start) if start else FIRST_NS, to_ns(end) if end else LAST_NS
     found = services.history.trace(trace_id.lower(), tenant=caller.tenant, start_ns=since, end_ns=until)
     rows = found.slice(0, _SPANS).to_pylist()
+    if not rows and (kept := services.kept.get(trace_id.lower(), tenant=caller.tenant)) is not None:
+        return trace_view(trace_id.lower(), kept.slice(0, _SPANS).to_pylist(), kept=True)
     if not rows:
         raise NotFound(f"no spans of trace {trace_id}; they may be older than the history keeps", id=trace_id)
     return trace_view(trace_id.lower(), rows)
