@@ -45,8 +45,8 @@ def measure(home: Path, rows: int) -> dict[str, float]:
     """So many lines, and spans: build what is not there yet, ask the history, then a real `twofold up`."""
     folder = home / "history"
     built: dict[str, float] = {}
-    for kind, table in ((FrameKind.LOGS, Table.LOGS), (FrameKind.SPANS, Table.SPANS)):
-        if not (folder / table.value).exists():
+    if not folder.exists():
+        for kind in (FrameKind.LOGS, FrameKind.SPANS):
             built |= build(folder, kind, rows)
     history = DeltaHistory(folder)
     sizes = history.status()

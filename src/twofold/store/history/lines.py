@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final, Self
@@ -26,6 +26,8 @@ from twofold.store.history.opened import Opened
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Columns = Callable[[Sequence[str]], pa.Table]
+"""Gives columns of some rows by their names."""
 
 LINES: Final = pa.schema(
     [pa.field(each.name, pa.string()) if each.name == "entity" else each for each in LOGS if each.name != "attributes"]
@@ -78,10 +80,16 @@ class LineReader:
         newest = _Newest(asked)
         with _Reading(self._opened) as reading:
             for some in self._waves(sources, newest):
-                look_at = self._pool.map if len(some) >= _APART else map
-                for lines in look_at(look.at, map(reading.columns, some)):
+                for lines in self._looked(look, [reading.columns(source) for source in some]):
                     newest.add(lines)
         return newest.table()
+
+    def _looked(self, look: _Look, rows: Sequence[Columns]) -> list[pa.Table]:
+        if len(rows) < _APART:
+            return [look.at(each) for each in rows]
+        begun = [self._pool.submit(look.at, each) for each in rows]
+        wait(begun)  # after an error too: files are closed then
+        return [each.result() for each in begun]
 
     def _waves(self, sources: Sequence[_Source], newest: _Newest) -> Iterator[Sequence[_Source]]:
         """What is looked at next, ever more at once, until no older line can be among the newest."""
@@ -157,8 +165,8 @@ class _Reading:
     def __exit__(self, *raised: object) -> None:
         self._stack.close()
 
-    def columns(self, source: _Source) -> Callable[[Sequence[str]], pa.Table]:
-        """What gives columns of a source's rows."""
+    def columns(self, source: _Source) -> Columns:
+        """How to read a source's rows."""
         if source.pieces:
             rows = pa.Table.from_batches([piece.data for piece in source.pieces], LOGS)
             return lambda names: rows.select(list(names))
@@ -192,7 +200,7 @@ class _Look:
                 self._columns.append(name)
         self._rest = [name for name in LINES.names if name not in self._columns]
 
-    def at(self, read: Callable[[Sequence[str]], pa.Table]) -> pa.Table:
+    def at(self, read: Columns) -> pa.Table:
         """Matching rows, at most as many as are asked for; `read` gives columns."""
         rows = read(self._columns)
         index = np.flatnonzero(self._fits(rows))

@@ -26,7 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 _INDEXES: Final = 256  # each holds a descriptor
 _MAPPED: Final = 128 << 20  # bytes of indexes that stay mapped
-_FOOTERS: Final = 16_384  # row groups whose places are kept, about 5 KB each
+_CHECKED: Final = 100_000  # names of files whose indexes were compared with their checksums
+_FOOTERS: Final = 4096  # row groups whose places are kept, about 7 KB each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +115,8 @@ class Opened:
             self.damaged.add(path)
             log.warning("the index of %s is left out, all its rows are read: %s", path, error)
             return _Known(None, 0)
+        if len(self._sound) >= _CHECKED:
+            self._sound.clear()
         self._sound.add(path)
         return _Known(index, extent[1])
 
