@@ -340,6 +340,18 @@ def test_an_entity_that_falls_silent_is_missed_once_and_heard_again() -> None:
     assert world.found[-1].state is FindingState.CLOSED
 
 
+def test_marks_of_the_end_are_counted_and_the_silence_begins_at_the_last_sample() -> None:
+    world, sids = silent_world(["service:a", "service:b", "service:c"])
+    for second in (750, 760, 790):
+        mark = np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0]
+        world.panel.process([samples(sid, [second], [mark]) for sid in sids["service:a"]])
+    alive = {sid: noise(10.0, 1.0, 60, seed=9) for e in ("service:b", "service:c") for sid in sids[e]}
+    world.run(alive, start_s=750)  # type: ignore[arg-type]  # Mapping of arrays
+    (absent,) = world.found
+    assert (absent.entity, absent.onset) == ("service:a", to_datetime(ns(745)))
+    assert world.panel.dropped == {"not_finite": 9}
+
+
 def test_when_all_fall_silent_the_way_to_us_is_broken_and_nobody_is_missed() -> None:
     world, _ = silent_world(["service:a", "service:b", "service:c"])
     for second in range(755, 1100):
