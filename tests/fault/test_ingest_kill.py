@@ -24,6 +24,7 @@ from twofold.store.journal.codec import decode_payload
 from twofold.store.journal.segments import JournalConfig, SegmentJournal
 
 CONFIG = JournalConfig(segment_bytes=60_000, tail_bytes=10_000, consumers=("history",))
+START_S = 180.0
 CHILD = """
 import sys, threading
 from pathlib import Path
@@ -64,15 +65,17 @@ def run_until_killed(root: Path, name: str, mode: str, after_s: float) -> set[st
         assert child.stdout is not None
         fd, data = child.stdout.fileno(), b""
         deadline = None
-        while deadline is None or time.monotonic() < deadline:
-            ready, _, _ = select.select([fd], [], [], 0.01 if deadline else 60)
-            assert ready or deadline, "the child appended nothing"
-            if ready:
-                piece = os.read(fd, 1 << 16)
-                assert piece, "the child died by itself"
-                data += piece
-                deadline = deadline or time.monotonic() + after_s
-        child.kill()
+        try:
+            while deadline is None or time.monotonic() < deadline:
+                ready, _, _ = select.select([fd], [], [], 0.01 if deadline else START_S)
+                assert ready or deadline, "the child appended nothing"
+                if ready:
+                    piece = os.read(fd, 1 << 16)
+                    assert piece, "the child died by itself"
+                    data += piece
+                    deadline = deadline or time.monotonic() + after_s
+        finally:
+            child.kill()  # or the end of the block would wait for it
         data += child.stdout.read()
     whole = data[: data.rfind(b"\n") + 1]  # a line cut off by the kill was acknowledged, but we do not know what
     return set(whole.decode().split())
