@@ -13,14 +13,18 @@ Ends with 0 when nothing was found. A body that breaks something stays in the fo
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
+import traceback
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
 from tests.fault.trees import Trees
 
+FOUND = 77  # as libFuzzer ends
 MAX_BYTES = 4096
 SLOW_S = 20
 
@@ -59,7 +63,17 @@ def _guided(atheris: Any, name: str, seconds: float, folder: Path) -> None:
     trees = Trees(decoder.corpus)
     mutate = lambda data, most: atheris.Mutate(data, most)  # noqa: E731, PLW0108 - `Fuzz` puts another one in its place
     more = {"custom_mutator": trees.mutator(mutate)} if trees else {}
-    atheris.Setup([sys.argv[0], *flags, str(corpus)], lambda data: survives(decoder.work, data), **more)
+
+    def one(data: bytes) -> None:
+        try:
+            survives(decoder.work, data)
+        except Exception:  # noqa: BLE001 - whatever it is, it is what we look for
+            (folder / f"crash-{zlib.crc32(data):08x}").write_bytes(data)
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(FOUND)
+
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], one, **more)
     atheris.Fuzz()
 
 

@@ -1,8 +1,8 @@
 """Turns at the slow way: series nobody has seen cost Python's time, and one sender may bring a million of them.
 
 A thread that decodes the validated way holds the interpreter's lock as long as it is let. So one thread at a
-time goes that way, tenants take turns, and whoever holds the turn pauses every millisecond or so: everyone else,
-above all requests whose series are known, then waits for a millisecond and not for many times five.
+time goes that way, tenants take turns, and whoever holds the turn pauses every two milliseconds or so: everyone else,
+above all requests whose series are known, then waits for these and not for many times five.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-STEPS: Final = 64  # new series between two pauses: about a millisecond of work
+STEPS: Final = 128  # new series between two pauses: about two milliseconds of work
 PAUSE_S: Final = 50e-6  # long enough that a waiting thread gets the interpreter's lock
 
 
