@@ -41,11 +41,13 @@ class Spare:
     a good deal is left. Where the C library is another one, nothing happens.
 
     Args:
-        most_bytes: The process may grow by so much before it is looked through again.
+        from_bytes: A process smaller than this keeps what it has: it takes it again soon.
+        most_bytes: A larger one may grow by so much before it is looked through again.
         every_s: Pause between looks.
     """
 
-    def __init__(self, most_bytes: int = 128 << 20, every_s: float = 1.0) -> None:
+    def __init__(self, from_bytes: int = 640 << 20, most_bytes: int = 128 << 20, every_s: float = 1.0) -> None:
+        self._from_bytes = from_bytes
         self._most_bytes = most_bytes
         self._every_s = every_s
         self._stop = threading.Event()
@@ -70,7 +72,8 @@ class Spare:
 
     def give_back(self) -> bool:
         """Give back what is spare if the process grew by much; says whether it did."""
-        if self._trim is None or _resident_bytes() <= self._left_bytes + self._most_bytes:
+        limit_bytes = max(self._from_bytes, self._left_bytes + self._most_bytes)
+        if self._trim is None or _resident_bytes() <= limit_bytes:
             return False
         self._trim(0)
         self._left_bytes = _resident_bytes()

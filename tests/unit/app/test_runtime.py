@@ -13,13 +13,17 @@ from twofold.app.runtime import Spare
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other C libraries keep house by themselves")
 def test_memory_is_given_back_once_the_process_grew_by_much() -> None:
-    spare = Spare(most_bytes=32 << 20)
+    spare = Spare(from_bytes=0, most_bytes=32 << 20)
     spare.give_back()
     assert not spare.give_back(), "nothing grew since"
     grown = [np.ones(1 << 20, np.uint8) for _ in range(64)]
     assert spare.give_back()
     assert not spare.give_back()
     del grown
+
+
+def test_a_small_process_keeps_what_it_has() -> None:
+    assert not Spare(from_bytes=1 << 50, most_bytes=0).give_back()
 
 
 def test_it_looks_until_it_is_stopped() -> None:
