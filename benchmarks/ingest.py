@@ -6,7 +6,8 @@ The sender runs on the same cores, and its share is told. Keys per number of ser
 and acknowledged), detected_per_s (through the stages, until the last point), cpu_ns_per_point (both
 processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of both processes),
 bytes_per_idle_series (resident memory that registering the series took), written_bytes_per_point (to the
-device: journal, files, checkpoints), compacted_bytes_per_point, compact_ns_per_point.
+device: journal, files, checkpoints), restart_s (from the start of a second process over what the first left until it
+is ready), compacted_bytes_per_point, compact_ns_per_point.
 
 `--scale` takes 1,000 to 1,000,000 series (beyond 200,000 the limit of a tenant is raised); `--peers` sends one
 remote-write stream into Twofold, VictoriaMetrics and Prometheus instead (see `benchmarks.peers.compare`).
@@ -71,6 +72,9 @@ def measure(series: int, seconds: float) -> dict[str, float]:
             found, points = _run(peer, series, seconds)
             peer.process.send_signal(signal.SIGTERM)
             peer.process.wait(120)
+        began = time.perf_counter()
+        with twofold(Path(folder), 2 * series):
+            found["restart_s"] = time.perf_counter() - began
         size, took = compacted(Path(folder) / "history")
     return found | {"compacted_bytes_per_point": size / points, "compact_ns_per_point": took / points * 1e9}
 

@@ -22,7 +22,7 @@ def free_port() -> int:
         return port
 
 
-def ready(url: str, process: subprocess.Popen[bytes], limit_s: float = 120.0) -> None:
+def ready(url: str, process: subprocess.Popen[bytes], limit_s: float = 300.0) -> None:
     """Wait until the program answers. Raises `SystemExit` when it ends or stays silent."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline and process.poll() is None:
