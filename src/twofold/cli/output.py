@@ -51,6 +51,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     found = [[str(cell) for cell in row] for row in rows]
     if not found:
@@ -60,7 +61,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     for number, column in enumerate(columns):
         drawn.add_column(column, no_wrap=number == 0)  # an id that is cut can be given to no command
     for row in found:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))  # text from outside may look like markup
     Console().print(drawn)
 
 

@@ -18,6 +18,7 @@ from twofold.aiops.detect.mining.board import Board
 from twofold.aiops.detect.mining.stage import Mining
 from twofold.api.app import create_api
 from twofold.cli.main import app
+from twofold.cli.output import table
 from twofold.records.access import Role
 from twofold.records.columns import LOGS, Logs
 from twofold.records.time import to_ns
@@ -100,6 +101,11 @@ def test_templates_are_found_by_a_question_and_their_lines_read(shell: Shell) ->
     assert first["id"] in shell("logs", "templates", "refused", "--text").output, "an id is never cut"
     lines = shell("logs", "lines", first["id"], "--limit", "2").output.splitlines()
     assert [line.rpartition("  ")[2] for line in lines] == ["bank 7 refused card 116", "bank 7 refused card 118"]
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("text",), [("[instance: 7] [bold]destroyed",)], empty="")
+    assert "[instance: 7] [bold]destroyed" in capsys.readouterr().out
 
 
 def test_nothing_found_is_said(shell: Shell) -> None:
