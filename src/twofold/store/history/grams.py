@@ -238,6 +238,7 @@ class Probe:
             (shapes, SHAPE_BITS if kind == THREE else OTHER_BITS),
         )
         self._asked = [(np.array(sorted({*numbers} - {0}), np.uint64), bits) for numbers, bits in asked]
+        self._known: dict[int, Sequence[tuple[int, np.uint64]]] = {}
 
     def passes(self, words: Words, begin: npt.NDArray[np.int64], filters: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Those of the filters that may hold all of it; the n-th one is `words[begin[n]:begin[n + 1]]`."""
@@ -245,11 +246,19 @@ class Probe:
         left = [filters]
         for size in np.unique(sizes).tolist():
             own = filters[sizes == size]
-            for numbers, bits in self._asked:
-                for place, mask in zip(*_places(numbers, bits, size), strict=True):
-                    own = own[words[begin[own] + place] & mask == mask]
+            for place, mask in self._bits(size):
+                own = own[words[begin[own] + place] & mask == mask]
+                if not len(own):
+                    break
             left.append(own)
         return np.sort(np.concatenate(left[1:] or left))
+
+    def _bits(self, size: int) -> Sequence[tuple[int, np.uint64]]:
+        """Word and bits of all that is asked, in filters of so many words; what few blocks hold first."""
+        if size not in self._known:
+            found = [zip(*_places(numbers, bits, size), strict=True) for numbers, bits in self._asked]
+            self._known[size] = [(int(place), mask) for some in found for place, mask in some]
+        return self._known[size]
 
 
 def _number(needle: bytes, at: int, size: int) -> int:

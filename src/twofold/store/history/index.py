@@ -62,11 +62,11 @@ class TraceIndex:
     hashes: npt.NDArray[np.uint32]
     groups: npt.NDArray[np.uint32]
 
-    def groups_of(self, trace_id: str) -> list[int]:
-        """Row groups that may hold spans of a trace."""
-        (wanted,) = id_hashes(pa.array([trace_id]))
-        low, high = np.searchsorted(self.hashes, wanted), np.searchsorted(self.hashes, wanted, "right")
-        return [int(each) for each in self.groups[low:high]]
+    def groups_of(self, wanted: np.uint32) -> list[int]:
+        """Row groups that may hold spans of a trace, by the hash of its id."""
+        low, high = self.hashes.searchsorted(wanted), self.hashes.searchsorted(wanted, "right")
+        found: list[int] = self.groups[low:high].tolist()
+        return found
 
 
 Index = LineIndex | TraceIndex

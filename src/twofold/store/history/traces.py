@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twofold.records.columns import SPANS
+from twofold.store.history.grams import id_hashes
 from twofold.store.history.hot import Piece
 from twofold.store.history.index import TraceIndex
 from twofold.store.history.opened import Opened
@@ -30,14 +32,15 @@ class TraceReader:
         """Its spans that start in [start_ns, end_ns), by start and id."""
         parts = [pa.Table.from_batches([piece.data for piece in hot], SPANS)] if hot else []
         found = [_of(part, trace_id, start_ns, end_ns) for part in parts]
+        (wanted,) = id_hashes(pa.array([trace_id]))
         for path in files:
-            found += [_of(part, trace_id, start_ns, end_ns) for part in self._groups(path, trace_id)]
+            found += [_of(part, trace_id, start_ns, end_ns) for part in self._groups(path, trace_id, wanted)]
         spans = pa.concat_tables(found) if found else TRACE.empty_table()
         return spans.sort_by([("start_ns", "ascending"), ("span_id", "ascending")])
 
-    def _groups(self, path: str, trace_id: str) -> Sequence[pa.Table]:
+    def _groups(self, path: str, trace_id: str, wanted: np.uint32) -> Sequence[pa.Table]:
         index = self._opened.index(path)
-        groups: Sequence[int] | None = index.groups_of(trace_id) if isinstance(index, TraceIndex) else None
+        groups = index.groups_of(wanted) if isinstance(index, TraceIndex) else None
         if groups is not None and not groups:
             return []
         with self._opened.reading(path) as file:
