@@ -61,6 +61,8 @@ def trust(model: Model = "panel", output: Output = Format.TABLE) -> None:
         ((one["detector"], one["right"], one["false"], _interval(one)) for one in judged),
         empty="",
     )
+    if not any(one["right"] + one["false"] for one in judged):
+        return
     typer.echo(
         f"Less precise than borne with {found['worse']:.1%} certainty; "
         f"{found['false_per_day']:g} false pages a day, at least {found['least_false_per_day']:g} proven."

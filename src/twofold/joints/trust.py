@@ -22,6 +22,7 @@ from twofold.records.incident import Incident, TimelineEntry, TimelineKind
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.records.trust import Precision, Trust
 from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
+from twofold.records.words import percent
 from twofold.stats.belief import below, interval, least_rate, worse
 from twofold.store.ledger import Ledger
 
@@ -105,12 +106,9 @@ class Trusts:
             return chance, rate, ""
         judged = f"{live.false} of {live.right + live.false} judged pages were false"
         if chance >= config.certainty:
-            beside = (
-                f"{known.false} of {known.right + known.false} of {known.detector}'s"
-                if known
-                else f"at most {1.0 - config.least_precision:.0%} is borne".replace("%", " %")
-            )
-            return chance, rate, f"{judged}, {beside}: less precise with {chance:.1%} certainty".replace("%", " %")
+            borne = f"at most {percent(1.0 - config.least_precision)} is borne"
+            beside = f"{known.false} of {known.right + known.false} of {known.detector}'s" if known else borne
+            return chance, rate, f"{judged}, {beside}: less precise with {percent(chance)} certainty"
         if rate > config.false_per_day:
             return chance, rate, f"{judged}: more than {rate:.1f} false pages a day, {config.false_per_day:g} are borne"
         return chance, rate, ""

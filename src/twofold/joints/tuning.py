@@ -153,7 +153,6 @@ class Tuning:
         if not number:
             raise Conflict(f"no version of {MODEL} is live; there is nothing to train from")
         live = self._registry.config(self._registry.version(MODEL, number, tenant=tenant))
-        dataset = snapshot_verdicts(self._ledger, self._blobs, tenant=tenant, now=now)
         since = now - timedelta(days=plan.days)
         labels = labels_of(self._ledger, since, now, tenant=tenant)
         learnt, held = parted(labels, plan.holdout) if labels else ([], [])
@@ -164,6 +163,7 @@ class Tuning:
             )
         start = min(one.start for one in learnt) - timedelta(minutes=5)
         cut = held[0].start - timedelta(seconds=1)
+        dataset = snapshot_verdicts(self._ledger, self._blobs, tenant=tenant, now=now)
         self._ledger.put(replace(run, state=RunState.RUNNING, dataset=dataset.id))
         noisy = self._noisy([one for one in learnt if one.noise], [one for one in learnt if not one.noise], tenant)
         return {
