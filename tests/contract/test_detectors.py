@@ -173,6 +173,29 @@ def test_time_that_goes_back_is_passed_over(detector: Callable[[], Detector]) ->
     assert np.array_equal(np.concatenate([first, one.score(batch(values[200:], start=200))]), expected)
 
 
+def test_the_unit_of_a_series_changes_nothing(detector: Callable[[], Detector]) -> None:
+    values = rough(600)
+    whole = detector().score(batch(values))
+    for scale in (2.0**-20, 2.0**20):
+        assert detector().score(batch(values * scale)) == pytest.approx(whole, rel=0.01, abs=0.01)
+
+
+def test_irregular_times_and_a_gap_are_taken_as_they_come(detector: Callable[[], Detector]) -> None:
+    steps = np.random.default_rng(5).integers(1, 40, 600)
+    steps[300] = 3 * 86_400
+    times = START_NS + np.cumsum(steps) * SECOND_NS
+    values = rough(600)
+
+    def score(points: int) -> npt.NDArray[np.float32]:
+        given = samples_batch(np.full(points, SIDS[0]), times[:points], values[:points])
+        return detector().score(Samples(data=given))
+
+    whole = score(600)
+    assert np.isfinite(whole).all()
+    for cut in (299, 300, 301, 450):
+        assert np.array_equal(score(cut), whole[:cut])
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     value=st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=60),

@@ -14,6 +14,7 @@ Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _ROOM: Final = 16
+LARGEST: Final = 1e18  # as the detector of series; what is larger is no disk, and does not fit 32 bits
 
 
 class Ring:
@@ -32,14 +33,14 @@ class Ring:
         self._newest = -1
 
     def put(self, row: Int64s, time_ns: Int64s, value: Floats) -> None:
-        """Take samples in the order of time; what is older than the ring is left out."""
+        """Take samples in the order of time; what is older than the ring, no number or past `LARGEST` is left out."""
         if not len(row):
             return
         self._grow(int(row.max()) + 1)
         step = time_ns // self.step_ns
         self._forward(int(step.max()))
         steps = self._kept.shape[1]
-        fits = (step > self._newest - steps) & np.isfinite(value)
+        fits = (step > self._newest - steps) & (np.abs(value) <= LARGEST)
         row, step, value = row[fits], step[fits], value[fits]
         fresh = self._seen[row] == 0
         self._zero[row[fresh]] = value[fresh]
