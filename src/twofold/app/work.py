@@ -83,7 +83,7 @@ class Worker:
         self.notices = Notices(channels, outgoing, base_url=base_url, config=config.respond.notices)
         tracking = MlflowTracking.on_disk(home)
         training = pipeline.Pipeline(self.ledger, self.blobs, history=self.history, tracking=tracking)
-        self.catalog = FileCatalog(home / "catalog")
+        self.catalog = FileCatalog(home / "catalog", lazy=True)
         replays = Backtests(
             self.ledger,
             self.blobs,

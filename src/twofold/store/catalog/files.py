@@ -40,22 +40,34 @@ class FileCatalog:
         root: The folder; made when absent.
         limit_per_tenant: Most series of one tenant.
         limit_per_metric: Most series of one metric of a tenant; 0 for no such limit.
+        lazy: Read what is saved when it is first asked for.
     """
 
-    def __init__(self, root: Path, *, limit_per_tenant: int = 200_000, limit_per_metric: int = 0) -> None:
+    def __init__(
+        self, root: Path, *, limit_per_tenant: int = 200_000, limit_per_metric: int = 0, lazy: bool = False
+    ) -> None:
         self._limit = limit_per_tenant
         self._limit_per_metric = limit_per_metric
         self._lock = threading.RLock()
-        self._tenants: dict[str, _Tenant] = {}
+        self._by_name: dict[str, _Tenant] = {}
+        self._unread = True
         self._unsaved: dict[str, array[int]] = {}
         self._lines = Lines(root / "series.jsonl")
-        self.refresh()
+        if not lazy:
+            self.refresh()
+
+    @property
+    def _tenants(self) -> dict[str, _Tenant]:
+        if self._unread:
+            self.refresh()
+        return self._by_name
 
     def refresh(self) -> None:
         """Take what another process has saved since."""
         with self._lock:
             for tenant, sid, identity, rest in self._lines.read():
-                self._tenant(tenant).add(sid, identity, rest)
+                _named(self._by_name, tenant).add(sid, identity, rest)
+            self._unread = False
 
     def register(
         self,
@@ -196,14 +208,18 @@ class FileCatalog:
                     del sids[: len(some)]
 
     def _tenant(self, name: str) -> _Tenant:
-        known = self._tenants.get(name)
-        if known is None:
-            known = self._tenants[name] = _Tenant(name)
-        return known
+        return _named(self._tenants, name)
 
     def _add(self, tenant: str, sid: int, identity: bytes, rest: bytes) -> None:
         self._tenant(tenant).add(sid, identity, rest)
         self._unsaved.setdefault(tenant, array("q")).append(sid)
+
+
+def _named(tenants: dict[str, _Tenant], name: str) -> _Tenant:
+    known = tenants.get(name)
+    if known is None:
+        known = tenants[name] = _Tenant(name)
+    return known
 
 
 class _Tenant:

@@ -104,3 +104,14 @@ def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         FileCatalog(tmp_path).register("cpu", {"a": "\ud800"}, entity=CART, tenant="main")
     assert caught.value.reason == "labels"
+
+
+def test_a_lazy_catalog_reads_when_it_is_asked(tmp_path: Path) -> None:
+    lazy = FileCatalog(tmp_path, lazy=True)
+    writer = FileCatalog(tmp_path)
+    sid, _ = writer.register("a", {"b": "c"}, entity="service:x", tenant="main")
+    writer.save()
+    assert lazy.get(sid, tenant="main").labels == {"b": "c"}
+    assert lazy.count(tenant="main") == 1
+    again = FileCatalog(tmp_path, lazy=True)
+    assert again.register("a", {"b": "c"}, entity="service:x", tenant="main") == (sid, False)
