@@ -77,10 +77,11 @@ class MemoryCatalog:
         hits = (s for s in self.series.values() if entity in ("", s.entity) and metric in ("", s.metric))
         return [s for s in hits if wanted <= dict(s.labels).items()][:limit]
 
-    def labels(self, metric: str, *, tenant: str) -> Sequence[tuple[int, Mapping[str, str]]]:
-        return [
+    def labels(self, metric: str, *, tenant: str, after: int = 0) -> Sequence[tuple[int, Mapping[str, str]]]:
+        found = [
             (sid, each.labels) for sid, each in self.series.items() if (each.metric, each.tenant) == (metric, tenant)
         ]
+        return found[after:]
 
     def metrics(self, *, tenant: str) -> Sequence[str]:
         return list(dict.fromkeys(each.metric for each in self.series.values() if each.tenant == tenant))
