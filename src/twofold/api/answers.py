@@ -6,6 +6,7 @@ Source: Prometheus's documentation of its HTTP API.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ import orjson
 
 from twofold.store.promql import Answer, Kind, Labels
 from twofold.store.promql.form import numbers
-from twofold.store.promql.values import Floats
+from twofold.store.promql.values import Floats, Vector
 
 SECOND_MS: Final = 1000
 
@@ -42,18 +43,14 @@ def _result(answer: Answer) -> Any:
         of = answer.samples
         runs = [slice(*bounds) for bounds in zip(of.starts[:-1].tolist(), of.starts[1:].tolist(), strict=True)]
         return [
-            _series(labels, seconds(of.times[run].tolist()), of.values[run])
+            _series(labels, _openings(seconds(of.times[run].tolist())), of.values[run])
             for labels, run in zip(of.labels, runs, strict=True)
         ]
     vector = answer.vector
     if vector is None:
         return []
     if answer.kind is Kind.MATRIX:
-        stamps = np.array(times, object)
-        return [
-            _series(labels, stamps[there].tolist(), values[there])
-            for labels, values, there in zip(vector.labels, vector.values, vector.present, strict=True)
-        ]
+        return _matrix(vector, _openings(times))
     texts = numbers(vector.values[:, 0])
     if answer.kind is Kind.SCALAR:
         return [times[0], texts[0]]
@@ -62,8 +59,22 @@ def _result(answer: Answer) -> Any:
     ]
 
 
-def _series(labels: Labels, times: Iterable[float], values: Floats) -> dict[str, Any]:
-    return {"metric": dict(labels), "values": list(zip(times, numbers(values), strict=True))}
+def _matrix(vector: Vector, openings: list[str]) -> list[dict[str, Any]]:
+    if vector.present.all():
+        return [_series(labels, openings, values) for labels, values in zip(vector.labels, vector.values, strict=True)]
+    some = np.array(openings, object)
+    rows = zip(vector.labels, vector.values, vector.present, strict=True)
+    return [_series(labels, some[there].tolist(), values[there]) for labels, values, there in rows]
+
+
+def _openings(times: Iterable[float]) -> list[str]:
+    """How the pair of each time begins; numbers need no escapes, so pairs are put together as text."""
+    return [f'[{time!r},"' for time in times]
+
+
+def _series(labels: Labels, openings: Iterable[str], values: Floats) -> dict[str, Any]:
+    pairs = '"],'.join(map(add, openings, numbers(values)))
+    return {"metric": dict(labels), "values": orjson.Fragment(f'[{pairs}"]]' if pairs else "[]")}
 
 
 def seconds(times_ms: Iterable[int]) -> list[float]:
