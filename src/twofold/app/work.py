@@ -20,6 +20,7 @@ from twofold.aiops.respond.execute import Executor
 from twofold.aiops.respond.notices import Notices
 from twofold.app.logs import quiet_libraries
 from twofold.app.remedies import remedies
+from twofold.app.runtime import Spare
 from twofold.app.stores import open_blobs, open_history
 from twofold.config import Config, failpoint
 from twofold.errors import NotFound, TwofoldError
@@ -143,6 +144,7 @@ class Worker:
             if time.monotonic() >= compact_at:
                 compact_at = time.monotonic() + _COMPACT_S
                 _patiently("compaction", self.history.compact)
+                Spare(from_bytes=0, most_bytes=0).give_back()
             if time.monotonic() >= expire_at:
                 expire_at = time.monotonic() + self.retention.every_s
                 _patiently("retention", self._expire)

@@ -39,7 +39,7 @@ class CompactConfig:
     """When and how files are rewritten.
 
     Attributes:
-        rows: Most rows of a rewritten file.
+        rows: Most rows of a rewritten file; of samples as many stand in memory, at 75 bytes each.
         step_bytes: Most bytes of rows in memory, where they stand twice; of lines and spans a file holds fewer for it.
         settle_s: Rows may come so much later than the newest; a window is past when that is over.
         small_rows: A file below this is small.
@@ -48,7 +48,7 @@ class CompactConfig:
         threads: Threads of DuckDB.
     """
 
-    rows: int = 4_000_000
+    rows: int = 3_000_000
     step_bytes: int = 96 << 20
     settle_s: float = 900.0
     small_rows: int = 2_000_000
