@@ -21,6 +21,7 @@ from twofold.store.promql.matchers import Conditions
 from twofold.store.promql.values import Bools, Floats, Ints, Labels, Samples
 
 MS_NS: Final = 1_000_000
+_LONG: Final = 32  # samples of a run from which on runs are copied one by one
 _AT_ONCE_MS: Final = 1000  # samples of a series are taken to be no denser than this when a read is split
 
 
@@ -104,8 +105,12 @@ def _samples(labels: Sequence[Labels], times: Ints, values: Floats, low: Ints, h
     low, count, labels = low[some], count[some], [labels[at] for at in some.tolist()]
     starts = np.append(0, np.cumsum(count))
     if len(low) and (low[1:] != low[:-1] + count[:-1]).any():
-        index = np.repeat(low - starts[:-1], count) + np.arange(starts[-1])
-        times, values = times[index], values[index]
+        if starts[-1] > _LONG * len(low):
+            runs = [slice(*run) for run in zip(low.tolist(), (low + count).tolist(), strict=True)]
+            times, values = (np.concatenate([column[run] for run in runs]) for column in (times, values))
+        else:
+            index = np.repeat(low - starts[:-1], count) + np.arange(starts[-1])
+            times, values = times[index], values[index]
     if len(set(labels)) == len(labels) and (times[1:] > times[:-1])[_inner(starts)].all():
         return Samples(labels, starts, times, values)
     distinct = list(dict.fromkeys(labels))
