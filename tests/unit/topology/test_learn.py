@@ -241,7 +241,7 @@ def test_a_state_from_before_edges_were_counted_is_taken() -> None:
     stage.process([spans(span("service:a", "1", at_s=1, kind=3, peer="database:x"))])
     stage.advance(ns(3))
     state = dict(stage.snapshot())
-    known = json.loads(bytes(state["topology"]))  # type: ignore[arg-type]  # a stage keeps JSON as bytes
+    known = json.loads(bytes(state["topology"]))
     del known["observed"]
     old = Topology()
     old.restore({**state, "topology": json.dumps(known).encode()})
