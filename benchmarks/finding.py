@@ -105,14 +105,16 @@ def _by_rest(home: Path, rows: int) -> dict[str, float]:
 
 
 def _took(name: str, what: Callable[[int], str], ask: Callable[[str], int]) -> dict[str, float]:
-    """Median milliseconds of the warm runs, the rows that they found, and the first run."""
-    took, rows = [], []
+    """Median milliseconds of the warm runs, here also of processors, the rows that they found, and the first run."""
+    took, used, rows = [], [], []
     for run in range(TIMES + 1):
-        began = time.perf_counter()
+        began, cpu_s = time.perf_counter(), time.process_time()
         rows.append(ask(what(run)))
         took.append((time.perf_counter() - began) * 1e3)
+        used.append((time.process_time() - cpu_s) * 1e3)
     return {
         f"{name}_ms": statistics.median(took[1:]),
+        f"cpu_{name}_ms": statistics.median(used[1:]),
         f"{name}_rows": statistics.mean(rows[1:]),
         f"cold_{name}_ms": took[0],
     }
