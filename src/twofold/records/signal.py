@@ -53,6 +53,7 @@ _RULES: Final = tuple(
 )
 _QUANTILE: Final = re.compile(r"[._](p\d{2,3}|max|avg|mean)$")
 _TAIL: Final = re.compile(r"[._](p9\d+|max)$")
+_SAME: Final = {"span.wait_time": "span.duration"}
 _WORDS: Final = {
     Signal.AVAILABILITY: "availability",
     Signal.ERRORS: "error ratio",
@@ -98,10 +99,13 @@ def signal_of(metric: str) -> Signal:
 def stem(metric: str) -> str:
     """The metric without its quantile or aggregate: p50, p95 and p99 of one thing are one problem.
 
-    >>> stem("span.duration.p95"), stem("up")
-    ('span.duration', 'up')
+    Waiting for a callee is that call's duration seen from the request, so both are one problem, too.
+
+    >>> stem("span.duration.p95"), stem("span.wait_time.p95"), stem("up")
+    ('span.duration', 'span.duration', 'up')
     """
-    return _QUANTILE.sub("", metric)
+    found = _QUANTILE.sub("", metric)
+    return _SAME.get(found, found)
 
 
 def tail_only(metric: str) -> bool:
