@@ -126,6 +126,9 @@ export const strings = {
       threshold > 0 ? `${share} within ${threshold * 1000} ms` : `${share} without error`,
     burn: (rate: string) => `burns at ${rate} × the allowed rate`,
     forecasts: "Will run out",
+    by: (engine: string) => `by ${engine}`,
+    cameTrue: (low: string, high: string, hit: number, decided: number) =>
+      `of claims of ${low} to ${high}, ${hit} of ${decided} came true`,
     sure: (share: string) => `${share} sure`,
     said: "said",
     risk: "Models at risk",

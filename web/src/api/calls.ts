@@ -176,6 +176,7 @@ export const calls = {
     result(client.GET("/api/v1/detectors/{model}/trust", { params: { path: { model } } })),
   shadowFindings: (detector: string) =>
     result(client.GET("/api/v1/shadow/findings", { params: { query: { detector, limit: SHADOW } } })),
+  forecasts: () => result(client.GET("/api/v1/forecasts")),
   delivery: () => result(client.GET("/api/v1/delivery")),
   backtests: (model: string) =>
     result(client.GET("/api/v1/backtests", { params: { query: { model, limit: BACKTESTS } } })),

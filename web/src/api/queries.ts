@@ -88,6 +88,7 @@ export const queries = {
       queryFn: () => calls.shadowFindings(detector),
       refetchInterval: SLOW_MS,
     }),
+  forecasts: () => queryOptions({ queryKey: ["forecasts"], queryFn: calls.forecasts, staleTime: 60_000 }),
   delivery: () => queryOptions({ queryKey: ["delivery"], queryFn: calls.delivery, refetchInterval: SLOW_MS }),
   backtests: (model: string) =>
     queryOptions({

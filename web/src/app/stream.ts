@@ -16,7 +16,7 @@ const KEYS: Record<string, QueryKey[]> = {
   executions: [["incident"]],
   verdicts: [["incident"], ["trust"], ["explanation"]],
   events: [["home"], ["delivery"], ["events"]],
-  forecasts: [["home"]],
+  forecasts: [["home"], ["forecasts"]],
   slos: [["home"]],
   backtests: [["backtests"]],
   shadow_findings: [["shadow-findings"], ["rehearsal"]],

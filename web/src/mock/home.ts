@@ -131,6 +131,7 @@ export const home = (): Home => ({
       value: 0.81,
       made: minutesAgo(44),
       seen: minutesAgo(2),
+      engine: "",
       horizon_s: 259_200,
       claimed: 0.84,
       probability: 0.91,

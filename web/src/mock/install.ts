@@ -177,6 +177,19 @@ const ROUTES: Route[] = [
   ["GET", /^\/detectors\/([^/]+)\/trust$/, () => trust],
   ["GET", /^\/shadow\/findings$/, () => page(shadowFindings)],
   ["GET", /^\/delivery$/, () => delivery],
+  [
+    "GET",
+    /^\/forecasts$/,
+    () => ({
+      open: home().forecasts,
+      ended: [],
+      calibration: [
+        { low: 0.8, high: 0.9, decided: 12, hit: 10 },
+        { low: 0.9, high: 0.95, decided: 0, hit: 0 },
+        { low: 0.95, high: 1, decided: 31, hit: 30 },
+      ],
+    }),
+  ],
   ["GET", /^\/runbooks$/, () => page(runbooks)],
   ["POST", /^\/executions$/, ({ body }) => proposed(body)],
   [

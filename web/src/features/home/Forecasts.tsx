@@ -1,3 +1,5 @@
+import { useQuery } from "@tanstack/react-query";
+import { queries } from "../../api/queries";
 import type { Forecast } from "../../api/types";
 import { strings } from "../../strings";
 import { EntityName } from "../../ui/EntityName";
@@ -21,10 +23,24 @@ export function Forecasts({ forecasts }: { forecasts: readonly Forecast[] }) {
             <span className={css.when}>{words.sure(formatPercent(forecast.probability))}</span>
             <span className={css.detail}>
               <EntityName id={forecast.entity} /> {words.said} <Ago time={forecast.made} />
+              {forecast.engine ? ` ${words.by(forecast.engine)}` : null}
             </span>
           </li>
         ))}
+        <Calibration />
       </ul>
     </Panel>
   );
+}
+
+/** How often such claims came true: what a percentage here is worth. */
+function Calibration() {
+  const judged = (useQuery(queries.forecasts()).data?.calibration ?? []).filter((bin) => bin.decided > 0);
+  return judged.map((bin) => (
+    <li key={bin.low} className={css.item}>
+      <span className={css.detail}>
+        {words.cameTrue(formatPercent(bin.low), formatPercent(bin.high), bin.hit, bin.decided)}
+      </span>
+    </li>
+  ));
 }
