@@ -136,8 +136,8 @@ class Scraper:
         request = write_request(found, target, now_ns)
         where = self._intake.origin(DEFAULT_TENANT, Lane.LIVE)
         exemplars = exemplars_of(request, where.tenant, self._intake.latest_ns(where))
-        self._last[target.job, target.url] = series
         self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where, exemplars)
+        self._last[target.job, target.url] = series  # once stored: an end that found no room is marked by the next scrape
         if self._capture is not None:
             self._capture.record(RemoteWrite.path, RemoteWrite.media[0], request.SerializeToString(), now_ns)
         return 200 if up else 502
