@@ -23,7 +23,7 @@ from twofold.errors import InputError, NotFound, TooLarge
 from twofold.records.columns import PREDICTIONS, SPANS
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
 from twofold.store import history as port
-from twofold.store.history import History, Table
+from twofold.store.history import History, LineQuery, Table
 from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 from twofold.store.history.sql import SqlLimits
@@ -513,3 +513,22 @@ def test_any_order_of_events_does_what_a_dict_would(
         machine,  # type: ignore[arg-type]  # its hint asks for a class, it takes any factory
         settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
     )
+
+
+def test_lines_and_traces_are_found_while_rows_are_written_and_compacted(history: History) -> None:
+    number, most = Numbered(), LineQuery(start_ns=0, end_ns=2 * NOON, text="LINE", most=3)
+    for part in range(6):
+        spans = [SPAN | {"trace_id": f"{7:032x}", "span_id": f"{part:016x}", "start_ns": NOON + part}]
+        batch = pa.RecordBatch.from_pylist(spans, SPANS)
+        frame = Frame(kind=FrameKind.SPANS, payload=encode_batch(batch), time_ns=NOON, rows=1)
+        history.append(0, number(logs_frame([f"a line of {part}"], time_ns=NOON + part * SECOND), frame))
+        if part % 2:
+            history.flush()
+        if part % 3:
+            history.compact()
+        newest = [f"a line of {each}" for each in range(part, max(-1, part - 3), -1)]
+        assert history.lines(most, tenant="main")["body"].to_pylist() == newest
+        found = history.trace(f"{7:032x}", tenant="main")
+        assert found["span_id"].to_pylist() == [f"{each:016x}" for each in range(part + 1)]
+    assert history.lines(replace(most, text="nobody"), tenant="main").num_rows == 0
+    assert history.trace(f"{8:032x}", tenant="main").num_rows == 0
