@@ -137,7 +137,7 @@ class Scraper:
         where = self._intake.origin(DEFAULT_TENANT, Lane.LIVE)
         exemplars = exemplars_of(request, where.tenant, self._intake.latest_ns(where))
         self._intake.samples(rows_of(request, self._intake.index, found.types, where.tenant), where, exemplars)
-        self._last[target.job, target.url] = series  # once stored: an end that found no room is marked by the next scrape
+        self._last[target.job, target.url] = series  # once stored, so no end is forgotten
         if self._capture is not None:
             self._capture.record(RemoteWrite.path, RemoteWrite.media[0], request.SerializeToString(), now_ns)
         return 200 if up else 502
