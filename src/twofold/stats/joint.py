@@ -32,6 +32,7 @@ CLIP: Final = 3.0  # usual sizes past which a tick moves a level no further
 BETTER: Final = 0.02  # correlation by which a new partner must be ahead
 COUPLED_CLIP: Final = 5.0  # and past which it says no more about coupling
 SHARPER: Final = 2.6  # sums vary less than their parts: their histogram has finer steps
+MUCH: Final = 1e200
 LIVE_TICKS: Final = 40
 PRIOR: Final = 10.0  # samples that what was not seen yet is worth
 CAP: Final = 20_000.0  # samples after which a histogram is halved
@@ -282,7 +283,7 @@ def _together(
     e: Any, number: int, rows: Any, members: npt.NDArray[np.int32], tick: int, p: Any, event: Any
 ) -> int:  # pragma: no cover - compiled
     """Judge one entity where at least half of its series have news; 0 or what happened, written into `event`."""
-    live, fresh, total, moved = 0, 0, 0.0, 0
+    live, fresh, total, product, moved = 0, 0, 0.0, 1.0, 0
     for r in members:
         s = rows[r]
         if s.count < HEAD or tick - s.tick > LIVE_TICKS:
@@ -290,11 +291,14 @@ def _together(
         live += 1
         if s.fresh:
             fresh += 1
-            total += math.log(1.0 + abs(s.peak))
+            product *= 1.0 + abs(s.peak)
+            if product > MUCH:  # one logarithm for many factors
+                total += math.log(product)
+                product = 1.0
             moved += abs(s.peak) >= p.moved_z
     if live < p.least_series or 2 * fresh < live:
         return 0
-    total *= live / fresh
+    total = (total + math.log(product)) * live / fresh
     away = total - e.usual
     u = max(away / (e.size + TINY), 0.0) if e.judged >= HEAD else 0.0
     rank = _rank(e, u, SHARPER)

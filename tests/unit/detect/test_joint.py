@@ -31,7 +31,11 @@ def series_of(
     kind: SeriesKind = SeriesKind.GAUGE,
 ) -> npt.NDArray[np.int64]:
     return np.array(
-        [catalog.register(name, {}, entity=entity, tenant="main", unit="%", kind=kind)[0] for name in names], np.int64
+        [
+            catalog.register(name, {"entity": entity}, entity=entity, tenant="main", unit="%", kind=kind)[0]
+            for name in names
+        ],
+        np.int64,
     )
 
 

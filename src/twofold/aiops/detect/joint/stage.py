@@ -129,22 +129,23 @@ class Joint:
 
     def _due(self, over_ns: int) -> Chunk:
         """Samples of the ticks that are over, in the order of ticks; the others wait on."""
-        at, time_ns, value = (
-            np.concatenate([np.empty(0, kind), *(chunk[n] for chunk in self._pending)])
-            for n, kind in enumerate((np.int32, np.int64, np.float64))
-        )
-        due = time_ns < over_ns
-        self._pending = [] if due.all() else [(at[~due], time_ns[~due], value[~due])]
-        late = time_ns < self._next_ns
-        self.late += int(late.sum())
-        if late.any() or not due.all():
-            due &= ~late
-            at, time_ns, value = at[due], time_ns[due], value[due]
-        tick = time_ns // self.config.tick_ns
-        if (tick[1:] < tick[:-1]).any():
-            order = np.argsort(tick, kind="stable")
-            at, time_ns, value = at[order], time_ns[order], value[order]
-        return at, time_ns, value
+        due: list[Chunk] = []
+        wait: list[Chunk] = []
+        for chunk in self._pending:
+            first_ns, last_ns = int(chunk[1].min()), int(chunk[1].max())
+            if first_ns >= over_ns:
+                wait.append(chunk)
+            elif last_ns < over_ns and first_ns >= self._next_ns:
+                due.append(chunk)
+            else:
+                late, early = chunk[1] < self._next_ns, chunk[1] >= over_ns
+                self.late += int(late.sum())
+                due.append(_picked(chunk, ~(late | early)))
+                wait.append(_picked(chunk, early))
+        self._pending = [chunk for chunk in wait if len(chunk[0])]
+        found = _joined(due)
+        tick = found[1] // self.config.tick_ns
+        return _picked(found, np.argsort(tick, kind="stable")) if (tick[1:] < tick[:-1]).any() else found
 
     def _judge(self, samples: Chunk) -> Iterator[Finding]:
         members = self._members
@@ -250,10 +251,7 @@ class Joint:
             "apart": self.config.apart,
             "layout": LAYOUT,
         }
-        at, time_ns, value = (
-            np.concatenate([np.empty(0, kind), *(chunk[n] for chunk in self._pending)])
-            for n, kind in enumerate((np.int32, np.int64, np.float64))
-        )
+        at, time_ns, value = _joined(self._pending)
         held: dict[str, npt.NDArray[np.generic]] = {"held_at": at, "held_time_ns": time_ns, "held_value": value}
         return {**members.snapshot(), **held, "joint": json.dumps(known).encode()}
 
@@ -281,6 +279,21 @@ class Joint:
             raise Corrupt(f"joint state does not fit this version: {error!r}; replay the journal") from error
         self._told = {key: each for key, each in told.items() if key[0] == joint.TOGETHER or self.config.apart}
         self._pending = [held] if len(held[0]) else []
+
+
+def _joined(chunks: Sequence[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    at, time_ns, value = zip(*chunks, strict=True) if chunks else ((), (), ())
+    return (
+        np.concatenate([np.empty(0, np.int32), *at]),
+        np.concatenate([np.empty(0, np.int64), *time_ns]),
+        np.concatenate([np.empty(0, np.float64), *value]),
+    )
+
+
+def _picked(chunk: Chunk, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Chunk:
+    return chunk[0][rows], chunk[1][rows], chunk[2][rows]
 
 
 def _matters(series: Series, event: npt.NDArray[Any], at: int) -> bool:
