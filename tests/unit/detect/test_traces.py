@@ -7,10 +7,14 @@ import pytest
 
 from tests.unit.detect.telemetry import MemoryCatalog, ns, span, spans, values_of
 from twofold.aiops.detect.groups import GroupConfig
+from twofold.aiops.detect.panel import Panel
+from twofold.aiops.detect.red import Red
 from twofold.aiops.detect.traces.pool import PoolConfig
 from twofold.aiops.detect.traces.shares import Part, told
 from twofold.aiops.detect.traces.stage import Traces, TracesConfig
 from twofold.errors import ConfigError, Corrupt
+from twofold.records.columns import Samples
+from twofold.records.finding import Finding, FindingState
 from twofold.records.series import Series
 
 CLIENT, INTERNAL, PRODUCER, CONSUMER = 3, 1, 4, 5
@@ -308,6 +312,25 @@ def test_a_slow_service_says_for_whom_it_waits() -> None:
     assert again.explain(series, ns(650)) == stage.explain(series, ns(650))
 
 
+def test_where_time_went_stands_in_the_finding_while_it_lasts_and_when_it_is_over() -> None:
+    stage, catalog = Traces(MemoryCatalog()), MemoryCatalog()
+    red, panel = Red(catalog), Panel(catalog, explain=stage.explain)
+    found: list[Finding] = []
+    for n in range(0, 900, 1):
+        slow = 1700.0 if 650 <= n < 750 else 0.0
+        batch = spans(*visit(f"{n:04}", ("x", 10, 100 + n % 5 + slow, 0), at_s=n, ms=400 + n % 7 + slow))
+        for each in (red, stage):
+            each.process([batch])
+        stage.advance(ns(n))
+        made = [item for item in red.advance(ns(n)) if isinstance(item, Samples)]
+        found += [item for item in [*panel.process(made), *panel.advance(ns(n))] if isinstance(item, Finding)]
+    told_of = [each for each in found if each.metric == "span.duration.p95" and "->" not in each.labels_text]
+    where = "the slowest take 2.1 s: 1.8 s waiting for b (usually 103 ms), "
+    assert f"; {where}" in told_of[0].reason
+    assert told_of[-1].state is FindingState.CLOSED
+    assert f"; at its worst {where}" in told_of[-1].reason
+
+
 def test_where_time_went_is_said_only_of_times_and_services_that_are_known() -> None:
     stage, _ = slow_payments()
     for metric, entity, kind in (
@@ -318,7 +341,7 @@ def test_where_time_went_is_said_only_of_times_and_services_that_are_known() -> 
         series = Series(sid=1, metric=metric, labels={"kind": kind}, entity=entity)
         assert stage.explain(series, ns(650)) == ""
     series = Series(sid=1, metric="span.duration.p95", labels={"kind": "server"}, entity="service:a")
-    assert stage.explain(series, ns(9000)) == ""
+    assert stage.explain(series, ns(90_000)) == ""
 
 
 def test_small_parts_are_not_named_and_what_is_usual_only_when_known() -> None:

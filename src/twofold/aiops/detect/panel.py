@@ -206,14 +206,18 @@ class Panel:
         tell = words.new_level if event["what"] == NEW_LEVEL else words.recovered
         lasted_s = (event["time_ns"] - event["onset_ns"]) / SECOND_NS
         reason = tell(self._series(row), float(event["now"]), float(lasted_s))
+        reason = self._with_more(reason, "; at its worst ", self._series(row), int(event["onset_ns"]))
         return replace(finding, state=FindingState.CLOSED, reason=reason)
+
+    def _with_more(self, reason: str, link: str, series: Series, onset_ns: int) -> str:
+        more = self._explain(series, onset_ns) if self._explain else ""
+        return f"{reason}{link}{more}" if more else reason
 
     def _finding(self, row: int, event: Event) -> Finding:
         series = self._series(row)
         onset_ns = int(event["onset_ns"])
         onset = to_datetime(onset_ns)
         value, expected, margin = (float(event[name]) for name in ("value", "expected", "margin"))
-        more = self._explain(series, onset_ns) if self._explain else ""
         reason = words.left_band(series, value, expected, onset)
         return Finding(
             id=self._id(sid_text(series.sid), onset_ns),
@@ -230,7 +234,7 @@ class Panel:
             high=expected + margin,
             direction=Direction.UP if event["side"] > 0 else Direction.DOWN,
             detector=self.detector,
-            reason=f"{reason}; {more}" if more else reason,
+            reason=self._with_more(reason, "; ", series, onset_ns),
             unit=words.unit_of(series),
             labels_text=words.labels_text(series.labels),
             tenant=self._tenant,

@@ -17,13 +17,14 @@ from twofold.records.time import SECOND_NS
 from twofold.stats.quantiles import quantiles
 from twofold.stats.visits import Int64s
 
-SLOTS: Final = 24
+SLOTS: Final = 60
 """Windows that are looked back on; older ones become part of what is usual."""
 _TAIL: Final = 0.9
 _SLOWEST_RATE: Final = 1 / 360  # of a window's weight in what is usual: half an hour
 _TELLING: Final = 0.1  # share of the duration from which on a part is named
 _MOST_PARTS: Final = 2
-_MOST_PAIRS: Final = 50_000
+_MOST_PAIRS: Final = 20_000
+_WORST: Final = 0.5  # of the slowest window's duration: windows this slow speak for the time
 
 Floats = npt.NDArray[np.float64]
 
@@ -121,16 +122,18 @@ class Shares:
         return slot
 
     def parts(self, group: int, since_ns: int, names: list[str]) -> tuple[float, list[Part]]:
-        """Mean duration of the slowest tenth since then, seconds, and where it went, what grew most first.
+        """Mean duration of the slowest tenth at its worst since then, seconds, and where it went, what grew most first.
 
         Empty when nothing is known of that time.
         """
         if not 0 <= group < len(self._count):
             return 0.0, []
-        slots = np.flatnonzero(self._window > since_ns)
-        count = float(self._count[group, slots].sum())
-        if not count:
+        slots = np.flatnonzero((self._window > since_ns) & (self._count[group] > 0))
+        if not len(slots):
             return 0.0, []
+        mean = self._spent[group, 0, slots] / self._count[group, slots]
+        slots = slots[mean >= _WORST * mean.max()]  # not those in which it had recovered
+        count = float(self._count[group, slots].sum())
         lasts, own = (float(self._spent[group, which, slots].sum()) / count / SECOND_NS for which in (0, 1))
         known = self._folded[group] > 0
         found = [Part("", own, float(self._usual[group, 1]) / SECOND_NS if known else None)]
