@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 import twofold.aiops
+import twofold.joints
 import twofold.mlops
 from tests.unit.detect.telemetry import MemoryCatalog, line, logs, ns, samples, span, spans
 from twofold.aiops.correlate.stage import Correlate
@@ -32,6 +33,7 @@ from twofold.aiops.forecast.alerts import Foretell
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.flow.stage import Stage
+from twofold.joints.shadow import Shadow
 from twofold.mlops.monitor.drift import DriftStage
 from twofold.records.alert import Severity
 from twofold.records.columns import PREDICTIONS, Batch, Predictions
@@ -71,6 +73,7 @@ OPENERS: dict[str, Callable[[MemoryCatalog], Stage]] = {
     "capacity": Capacity,
     "correlate": lambda _: Correlate(),
     "diagnose": lambda _: Diagnose(),
+    "shadow": Shadow,
 }
 
 
@@ -87,8 +90,9 @@ def classes_of(package: ModuleType, members: Sequence[str]) -> dict[str, type]:
 
 
 def stage_classes() -> dict[str, type]:
-    """Every stage of both loops, by the name it has in a pipeline."""
-    found = {**classes_of(twofold.aiops, MEMBERS), **classes_of(twofold.mlops, MEMBERS)}
+    """Every stage of both loops and of the joints, by the name it has in a pipeline."""
+    packages = (twofold.aiops, twofold.mlops, twofold.joints)
+    found = {name: each for package in packages for name, each in classes_of(package, MEMBERS).items()}
     return {str(each.name): each for each in found.values()}  # type: ignore[attr-defined]  # MEMBERS holds it
 
 

@@ -232,8 +232,19 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _kinds(figures: dict[str, Any]) -> dict[str, str]:
+    """What was found of each kind of entity."""
+    return {
+        each["kind"] or "unnamed": f"{each['found']} of {each['labels']} found, {each['noise']} false"
+        + ("" if each["median_delay_s"] is None else f", after {each['median_delay_s']:g} s")
+        for each in figures["classes"]
+    }
+
+
 def _side_by_side(one: dict[str, Any], other: dict[str, Any]) -> None:
-    both = zip(_rows(one["figures"]), _rows(other["figures"]), strict=True)
+    both = list(zip(_rows(one["figures"]), _rows(other["figures"]), strict=True))
+    kinds, beside = _kinds(one["figures"]), _kinds(other["figures"])
+    both += [((kind, kinds.get(kind, "-")), (kind, beside.get(kind, "-"))) for kind in sorted({*kinds, *beside})]
     table(
         ("", f"{one['model']}@{one['version']}", f"{other['model']}@{other['version']}"),
         ((name, value, beside) for (name, value), (_, beside) in both),
@@ -242,7 +253,8 @@ def _side_by_side(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def _report(done: dict[str, Any]) -> None:
-    table((f"{done['model']}@{done['version']}", f"{done['start']} to {done['end']}"), _rows(done["figures"]), empty="")
+    rows = [*_rows(done["figures"]), *_kinds(done["figures"]).items()]
+    table((f"{done['model']}@{done['version']}", f"{done['start']} to {done['end']}"), rows, empty="")
     table(
         ("detected", "severity", "incident", "first suspect", "label"),
         (
