@@ -277,3 +277,21 @@ def _fixed(value: np.ndarray) -> np.ndarray:
     copy = value.copy()
     copy.setflags(write=False)
     return copy
+
+
+def over_one_buffer(state: Any) -> tuple[dict[str, Any], bytearray]:
+    """A state whose arrays stand in one buffer, as those of a checkpoint do, and the buffer."""
+    data = bytearray()
+    at: dict[str, int] = {}
+    for key, value in state.items():
+        at[key] = len(data)
+        data += bytes(value) if isinstance(value, bytes) else np.ascontiguousarray(value).tobytes()
+    found: dict[str, Any] = {}
+    for key, value in state.items():
+        if isinstance(value, bytes) or not value.size:
+            found[key] = value
+        else:
+            view = np.frombuffer(data, value.dtype, value.size, at[key]).reshape(value.shape)
+            view.setflags(write=False)
+            found[key] = view
+    return found, data

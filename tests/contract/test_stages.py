@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
-from tests.contract.stages import OPENERS, Tick, catalog_of_stream, feed, plain, stage_classes, stored, stream
+from tests.contract.stages import (
+    OPENERS,
+    Tick,
+    catalog_of_stream,
+    feed,
+    over_one_buffer,
+    plain,
+    stage_classes,
+    stored,
+    stream,
+)
 from twofold.errors import Corrupt
 from twofold.flow.stage import Stage
 from twofold.records.series import Series
@@ -80,6 +92,18 @@ def test_a_snapshot_is_not_changed_by_what_comes_after(opener: str, ticks: list[
     again.restore(state)
     assert without_definitions(feed(again, ticks[95:])) == without_definitions(rest)
     assert {k: bytes(v) for k, v in stored(state).items()} == {k: bytes(v) for k, v in kept.items()}
+
+
+def test_a_restored_stage_holds_nothing_of_the_state(opener: str, ticks: list[Tick]) -> None:
+    """A state is a part of a checkpoint: whoever kept a view of it would keep all of that in memory."""
+    first = fresh(opener)
+    feed(first, ticks[:95])
+    state, data = over_one_buffer(first.snapshot())
+    second = fresh(opener)
+    second.restore(state)
+    del state
+    gc.collect()
+    data.append(0)  # raises BufferError while anything points into it
 
 
 def test_a_state_that_does_not_fit_is_corrupt(opener: str) -> None:
