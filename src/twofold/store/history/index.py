@@ -85,14 +85,14 @@ def index_of(rows: pa.Table, kind: IndexKind, *, group: int) -> bytes:
     return _HEAD.pack(_MAGIC, kind, zlib.crc32(body), len(body), 0) + body
 
 
-def parsed(data: memoryview, *, check: bool = True) -> Index | None:
+def parsed(data: memoryview) -> Index | None:
     """The index in the first bytes of a file, in place; None without one. Raises `Corrupt`."""
     extent = extent_of(bytes(data[:BODY_AT]))
     if extent is None:
         return None
     _, kind, checksum, length, _ = _HEAD.unpack(data[AT:BODY_AT])
     body = data[BODY_AT : BODY_AT + length]
-    if kind not in _KINDS or len(body) != length or (check and zlib.crc32(body) != checksum):
+    if kind not in _KINDS or len(body) != length or zlib.crc32(body) != checksum:
         raise Corrupt(f"an index of {length} bytes fails its check")
     form = _KINDS[IndexKind(kind)]
     names = [each.name for each in fields(form)]

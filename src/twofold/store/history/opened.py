@@ -1,9 +1,12 @@
-"""Files of lines and spans that searches come back to: their indexes stay mapped, their footers stay parsed."""
+"""Files of lines and spans that searches come back to: their indexes and footers stay in memory.
+
+Indexes are read, not mapped: a mapped file would keep its place on the disk after it was deleted, and end the process
+when it is cut off.
+"""
 
 from __future__ import annotations
 
 import logging
-import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -24,15 +27,14 @@ log = logging.getLogger(__name__)
 
 Ints = npt.NDArray[np.int64]
 
-_INDEXES: Final = 256  # each holds a descriptor
-_MAPPED: Final = 128 << 20  # bytes of indexes that stay mapped
-_CHECKED: Final = 100_000  # names of files whose indexes were compared with their checksums
+_INDEXES: Final = 4096  # files
+_KEPT: Final = 128 << 20  # bytes of indexes
 _FOOTERS: Final = 4096  # row groups whose places are kept, about 7 KB each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """A file's index, and the bytes that it maps."""
+    """A file's index, and its bytes."""
 
     index: Index | None
     size_bytes: int
@@ -50,7 +52,6 @@ class Opened:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._footers: OrderedDict[str, pq.FileMetaData] = OrderedDict()
-        self._sound: set[str] = set()
         self.missing: set[str] = set()
         self.damaged: set[str] = set()
 
@@ -62,11 +63,11 @@ class Opened:
                 self._known.move_to_end(path)
                 return known.index
         with translated(f"read {path}"):
-            made = self._mapped(path)
+            made = self._read(path)
         with self._lock:
             self._known[path] = made
             size = sum(each.size_bytes for each in self._known.values())
-            while len(self._known) > 1 and (len(self._known) > _INDEXES or size > _MAPPED):
+            while len(self._known) > 1 and (len(self._known) > _INDEXES or size > _KEPT):
                 size -= self._known.popitem(last=False)[1].size_bytes
         return made.index
 
@@ -101,24 +102,22 @@ class Opened:
             found[number] = (stated.min, stated.max) if stated and stated.has_min_max else (-(2**63), 2**63 - 1)
         return found[:, 0], found[:, 1]
 
-    def _mapped(self, path: str) -> _Known:
-        """The checksum is compared once; the file's own is, once a day."""
+    def _read(self, path: str) -> _Known:
+        """The checksum is compared each time: the file's own leaves the index out."""
         with open(path, "rb") as file:  # noqa: PTH123 - a name as the readers have it
-            extent = extent_of(file.read(BODY_AT))
+            head = file.read(BODY_AT)
+            extent = extent_of(head)
             if extent is None:
                 self.missing.add(path)
                 return _Known(None, 0)
-            whole = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            data = head + file.read(extent[1] - BODY_AT)
         try:
-            index = parsed(memoryview(whole)[: extent[1]], check=path not in self._sound)
+            index = parsed(memoryview(data))
         except Corrupt as error:
             self.damaged.add(path)
             log.warning("the index of %s is left out, all its rows are read: %s", path, error)
             return _Known(None, 0)
-        if len(self._sound) >= _CHECKED:
-            self._sound.clear()
-        self._sound.add(path)
-        return _Known(index, extent[1])
+        return _Known(index, len(data))
 
 
 @contextmanager

@@ -393,3 +393,32 @@ def test_other_readers_of_parquet_do_not_see_the_index(tmp_path: Path, monkeypat
     assert pq.ParquetFile(file, page_checksum_verification=True).read().num_rows == len(rows)
     (bodies,) = duckdb.sql(f"SELECT list(body) FROM read_parquet('{file}')").fetchall()[0]  # noqa: S608 - our own path
     assert sorted(bodies) == sorted(row["body"] for row in rows)
+
+
+def test_indexes_and_footers_past_their_bounds_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twofold.store.history.opened._KEPT", 1)
+    monkeypatch.setattr("twofold.store.history.opened._FOOTERS", 1)
+    rows, number = some_lines(60, 5), Numbered()
+    history = DeltaHistory(tmp_path, config=CONFIG)
+    for at in range(0, 60, 20):
+        history.append(0, number(frame_of(rows[at : at + 20])))
+        history.flush()
+    for _ in range(2):
+        assert found_by(history, replace(ALL, text="order")) == naive(rows, replace(ALL, text="order"))
+    assert len(history._opened._known) == len(history._opened._footers) == 1
+
+
+def test_an_index_that_is_damaged_while_in_use_is_noticed_when_it_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, file = a_home(tmp_path, monkeypatch, indexed=True)
+    history = DeltaHistory(tmp_path / "history", config=CONFIG)
+    asked = replace(ALL, text="order")
+    assert found_by(history, asked) == naive(rows, asked)
+    data = bytearray(file.read_bytes())
+    data[BODY_AT + 8 : BODY_AT + 800] = bytes(792)
+    file.write_bytes(data)
+    assert found_by(history, asked) == naive(rows, asked)
+    history._opened._known.clear()
+    assert found_by(history, asked) == naive(rows, asked)
+    assert history.unindexed_files() == 1
