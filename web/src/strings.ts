@@ -247,6 +247,7 @@ export const strings = {
     meaningModel: "By meaning, with a model",
     text: "By text",
     entity: "Entity",
+    anySeverity: "Any severity",
     errors: "Errors only",
     order: "Order",
     orders: {
@@ -296,6 +297,12 @@ export const strings = {
     droveHint: "series of this entity that left their bands in the same time",
     this: "this one",
     share: "share of their scores",
+    requests: {
+      title: "Requests of that time",
+      hint: "the slowest of this service; pick one to see where its time went",
+      shows: "shows the finding",
+      none: "The history has no requests of that time.",
+    },
     past: "Like it before",
     noPast: "Nothing like it is known",
     noPastDetail: "Later findings of this series, this entity or this metric will be held against this one.",

@@ -94,6 +94,7 @@ export interface NewExecution {
 }
 
 const PAGE = 50;
+const TRACES = 6;
 const LOG_LINES = 100;
 const BACKTESTS = 8;
 const TEMPLATES = 50;
@@ -143,6 +144,8 @@ export const calls = {
     result(
       client.GET("/api/v1/traces/{trace_id}", { params: { path: { trace_id }, query: { start, end } } }),
     ),
+  traces: (entity: string, start: string, end: string) =>
+    result(client.GET("/api/v1/traces", { params: { query: { entity, start, end, limit: TRACES } } })),
   logs: (entity: string, start: string, end: string, q: string) =>
     result(client.GET("/api/v1/logs", { params: { query: { entity, start, end, q, limit: LOG_LINES } } })),
 

@@ -38,6 +38,12 @@ export const queries = {
       queryFn: () => calls.trace(id, start, end),
       staleTime: 60_000,
     }),
+  traces: (entity: string, start: string, end: string) =>
+    queryOptions({
+      queryKey: ["traces", entity, start, end],
+      queryFn: () => calls.traces(entity, start, end),
+      staleTime: 60_000,
+    }),
   logs: (entity: string, start: string, end: string, q: string) =>
     queryOptions({
       queryKey: ["logs", entity, start, end, q],

@@ -78,6 +78,7 @@ export type Token = Wire<"TokenView">;
 export type Topology = Wire<"Topology">;
 export type TimeShare = Wire<"TimeShare">;
 export type Trace = Wire<"Trace">;
+export type TraceLine = Wire<"TraceLine">;
 export type User = Wire<"UserView">;
 export type Verdict = Wire<"Verdict">;
 export type VerdictSubject = Wire<"VerdictSubject">;

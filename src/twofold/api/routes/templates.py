@@ -30,6 +30,7 @@ Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 _HOUR: Final = timedelta(hours=1)
 _STEP_S: Final = 120
 _RECENT: Final = 3  # steps at the end of the hour that are held against the rest
+_FAR: Final = 0.2  # of the nearest: what is farther answers another question
 _AT_ONCE: Final = 2000  # candidate lines read at a time
 _READ: Final = 20  # times, at most: a rare form among many candidates is not worth more
 
@@ -62,7 +63,8 @@ def list_templates(
         wanted = [one for one in wanted if int(one.id, 16) in held]
     elif q:
         found = services.templates.search(q, known, tenant=caller.tenant)
-        near = {f"{identity:016x}": nearness for identity, nearness in found}
+        least = _FAR * max((nearness for _, nearness in found), default=0.0)
+        near = {f"{identity:016x}": nearness for identity, nearness in found if nearness >= least}
         wanted = [one for one in wanted if one.id in near]
     wanted.sort(key=lambda one: -near[one.id] if near else _ORDERS[order](one))
     shown = wanted[:limit]

@@ -15,6 +15,7 @@ import { Moment } from "../../ui/Time";
 import { Contributions } from "./Contributions";
 import css from "./Finding.module.css";
 import { Past } from "./Past";
+import { Requests } from "./Requests";
 import { Silencers } from "./Silencers";
 import { around, lowest } from "./window";
 
@@ -60,6 +61,7 @@ function Content({ told }: { told: Explanation }) {
                 ))}
               </ul>
             </Panel>
+            <Requests finding={finding} />
             <Silencers silencers={told.silencers} model={told.detector.model} />
           </div>
           <div className={css.column}>

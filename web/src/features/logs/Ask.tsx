@@ -1,4 +1,4 @@
-import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
+import { NativeSelect, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useHotkeys } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { getRouteApi } from "@tanstack/react-router";
@@ -9,6 +9,11 @@ import css from "./Logs.module.css";
 const route = getRouteApi("/signed-in/logs");
 const words = strings.templates;
 const ORDERS = Object.entries(words.orders).map(([value, label]) => ({ value, label }));
+
+const SEVERITIES = [
+  { value: "", label: words.anySeverity },
+  { value: "only", label: words.errors },
+];
 
 /** The question and its facets; their only state is the address. */
 export function Ask({ byModel }: { byModel: boolean }) {
@@ -70,11 +75,12 @@ export function Ask({ byModel }: { byModel: boolean }) {
             }
           />
         ) : null}
-        <Checkbox
-          size="xs"
-          label={words.errors}
-          checked={search.errors === "only"}
-          onChange={(event) => set("errors", event.currentTarget.checked ? "only" : "")}
+        <NativeSelect
+          className={css.small ?? ""}
+          aria-label={words.columns.severity}
+          data={SEVERITIES}
+          value={search.errors ?? ""}
+          onChange={(event) => set("errors", event.currentTarget.value)}
         />
       </form>
     </search>
