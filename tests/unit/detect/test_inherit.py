@@ -138,7 +138,7 @@ def test_heirs_wait_until_they_have_levels_of_their_own() -> None:
     assert heirs.settle(table.rows) == 1
     assert heirs.waiting == {2: 0}
     again = Heirs()
-    again.restore(heirs.waiting, {row: pod(row) for row in range(3)})
+    again.restore(heirs.waiting, lambda: [(row, pod(row)) for row in range(3)])
     assert again.waiting == {2: 0}
     again.meet(3, pod(3))
     assert again.waiting == {2: 0, 3: 0}

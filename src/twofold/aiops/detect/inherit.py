@@ -6,7 +6,7 @@ its daily season and how rare its large moves are it has in common with the pods
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from twofold.records.series import Series
 from twofold.stats.layout import DAY_S, HEAD, NS
 
 Int32s = npt.NDArray[np.int32]
+Kin = tuple[str, str, tuple[tuple[str, str], ...]]
 
 INSTANCE: Final = frozenset(
     {
@@ -51,7 +52,7 @@ ALIKE: Final = 4.0
 """A new series whose own first sizes are so many times the sibling's is not like it."""
 
 
-def kin(series: Series) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def kin(series: Series) -> Kin:
     """What siblings have in common: the metric, the kind of entity, and labels but for those of the instance.
 
     >>> one = Series(sid=1, metric="cpu", entity="pod:a-1", labels={"pod": "a-1", "service": "a"})
@@ -77,17 +78,19 @@ class Heirs:
     """
 
     def __init__(self) -> None:
-        self._donors: dict[tuple[str, str, tuple[tuple[str, str], ...]], int] = {}
+        self._donors: dict[Kin, int] = {}
+        self._past: Callable[[], Iterable[tuple[int, Series]]] = tuple
         self.waiting: dict[int, int] = {}
 
     def meet(self, row: int, series: Series) -> None:
         """Take a new row: its oldest sibling is its donor. A series of a service that names no instance has none."""
         if not series.metric or (series.entity.startswith("service:") and not INSTANCE & series.labels.keys()):
             return
-        donor = self._donors.get(kin(series))
-        if donor is None:
-            self._donors[kin(series)] = row
-        else:
+        past, self._past = self._past, tuple
+        for known, each in past():
+            self._donors.setdefault(kin(each), known)
+        donor = self._donors.setdefault(kin(series), row)
+        if donor != row:
             self.waiting[row] = donor
 
     def settle(self, rows: npt.NDArray[Any]) -> int:
@@ -98,12 +101,10 @@ class Heirs:
         donors = np.array([self.waiting.pop(row) for row in ready], np.int32)
         return int(inherit(rows, np.array(ready, np.int32), donors).sum())
 
-    def restore(self, waiting: Mapping[int, int], series: Mapping[int, Series]) -> None:
-        """Take back who waits; donors are found again from all rows, in the order of their numbers."""
+    def restore(self, waiting: Mapping[int, int], past: Callable[[], Iterable[tuple[int, Series]]]) -> None:
+        """Take back who waits. Donors are found again from `past`, all rows in order, when a new row asks for one."""
         self._donors.clear()
-        for row in sorted(series):
-            self._donors.setdefault(kin(series[row]), row)
-        self.waiting = dict(waiting)
+        self.waiting, self._past = dict(waiting), past
 
 
 def inherit(rows: npt.NDArray[Any], new: Int32s, donor: Int32s) -> npt.NDArray[np.bool_]:
