@@ -9,7 +9,7 @@ import { detailOf, findings, incidents } from "./incidents";
 import { modelOf, models } from "./models";
 import { proposal, runbooks } from "./runbooks";
 import { pointsOf } from "./series";
-import { logs, trace } from "./telemetry";
+import { logs, trace, traces } from "./telemetry";
 import { linesOf, templatesOf } from "./templates";
 
 interface Call {
@@ -152,6 +152,7 @@ const ROUTES: Route[] = [
     ({ params, query }) =>
       pointsOf(params[0] ?? "", query.get("start") ?? "", query.get("end") ?? "", findings, NOW),
   ],
+  ["GET", /^\/traces$/, () => ({ items: traces, next: "" })],
   ["GET", /^\/traces\/([^/]+)$/, () => trace],
   ["GET", /^\/logs$/, ({ query }) => page(logs.filter((line) => line.body.includes(query.get("q") ?? "")))],
   ["GET", /^\/logs\/templates$/, ({ query }) => templatesOf(query)],

@@ -1,5 +1,5 @@
 /** A trace and log lines behind the mock incident. */
-import type { LogLine, Span, TimeShare, Trace } from "../api/types";
+import type { LogLine, Span, TimeShare, Trace, TraceLine } from "../api/types";
 import { hex, minutesAgo } from "./clock";
 import { TRACE_ID } from "./incidents";
 
@@ -66,6 +66,15 @@ export const trace: Trace = {
     }),
   ),
 };
+
+export const traces: TraceLine[] = [1412, 1398, 1240].map((duration_ms, place) => ({
+  trace_id: place === 0 ? TRACE_ID : hex(`trace ${place}`, 32),
+  entity: "service:checkout",
+  operation: "POST /checkout",
+  start: new Date(START + place * 700).toISOString(),
+  duration_ms,
+  error: place < 2,
+}));
 
 const LINES: [number, number, string][] = [
   [10.4, 17, "charge 8f2c failed: card network timed out after 1200 ms (attempt 1 of 1)"],

@@ -106,6 +106,8 @@ describe("a finding explains itself", () => {
     await screen.findByText(/as ada confirmed/);
     await screen.findByText(`twofold detectors new panel --set 'floors=["span.duration.p95=23.6"]'`);
     expect(screen.getByText("1 right, 1 noise, 1 not judged")).toBeTruthy();
+    await user.click(await screen.findByRole("button", { name: /POST \/checkout · 1.24 s/ }));
+    await screen.findByText(/1.41 s in all. It waited for: payment/);
   });
 });
 
