@@ -208,7 +208,8 @@ class Blocks:
                 self._blocks.move_to_end(key)
                 return known
         metadata = self._footer(group.path).metadata
-        with _readable(group.path), pq.ParquetFile(group.path, metadata=metadata, memory_map=True) as file:
+        # not mapped: a file that is cut while it is read ends no process
+        with _readable(group.path), pq.ParquetFile(group.path, metadata=metadata) as file:
             rows = file.read_row_group(group.number, columns=["sid", "time_ns", "value"], use_threads=False)
         made = _decoded(*(column.to_numpy() for column in rows.columns))
         if keep:

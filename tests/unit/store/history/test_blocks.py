@@ -90,3 +90,13 @@ def test_a_file_that_is_none_or_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         blocks.groups([str(tmp_path / "gone")], np.array([1]), *EVERY)
     blocks.close()
+
+
+def test_a_file_cut_after_its_footer_was_read_is_told(tmp_path: Path) -> None:
+    file = written(tmp_path / "a", range(100), 100, group=1000)
+    blocks = Blocks(1 << 20, 1)
+    groups = blocks.groups([file], np.array([95]), *EVERY)
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:1000])
+    with pytest.raises((Corrupt, Unavailable)):
+        blocks.read(groups, np.array([95]), *EVERY)
+    blocks.close()
