@@ -37,6 +37,7 @@ from twofold.store.catalog import Catalog
 
 _EXAMPLE_CHARS: Final = 2000
 ERROR: Final = 17  # OpenTelemetry SeverityNumber
+_ROW: Final = 5  # entity, template, lines, errors, highest severity
 _ERROR_WORDS: Final = re.compile(
     r"\b(error|fatal|critical|panic|exception|traceback|failed|failure|segfault|abort(ed)?)\b", re.IGNORECASE
 )
@@ -281,7 +282,7 @@ class Mining:
             "counts": [self._told, self._late, self._untold, self._windows.closed_ns],
             "windows": [[start, len(each)] for start, each in zip(starts, rows, strict=True)],
         }
-        open_rows = np.concatenate(rows) if rows else np.zeros((0, 5), np.int64)
+        open_rows = np.concatenate(rows) if rows else np.zeros((0, _ROW), np.int64)
         return {
             **states.snapshot(self.miner),
             **self._values.snapshot(),
@@ -297,7 +298,7 @@ class Mining:
     def _restore(self, state: State) -> None:
         try:
             told = orjson.loads(bytes(state["stage"]))
-            rows = np.array(state["rows"], np.int64).reshape(-1, 5)
+            rows = _rows(state)
             cuts = np.cumsum([size for _, size in told["windows"]])
             self._new_miner()
             states.restore(self.miner, state)
@@ -316,3 +317,11 @@ def _bytes(column: pa.StringArray) -> tuple[np.ndarray, Int64s]:
     _, offsets, data = column.buffers()
     edges = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
     return np.frombuffer(data or b"", np.uint8), edges
+
+
+def _rows(state: State) -> Int64s:
+    """Counts of open windows, one after the other. Raises `ValueError` for rows of another version."""
+    rows: Int64s = np.array(state["rows"], np.int64)
+    if rows.shape[1:] != (_ROW,):
+        raise ValueError(f"counts of windows have shape {rows.shape}, not (n, {_ROW})")
+    return rows
