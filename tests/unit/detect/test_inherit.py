@@ -8,12 +8,15 @@ import pytest
 
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
-from twofold.aiops.detect.inherit import RARITY, SIZES, WORTH, Heirs, inherit, kin
+from twofold.aiops.detect.inherit import NOBODY, Heirs, inherit, kin
 from twofold.aiops.detect.table import Table
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS
+from twofold.stats.heirs import WORTH
 from twofold.stats.layout import DOWN, GAUGE, HEAD, OPENED, UP
 
+SIZES = ("fast_error", "rest_error", "shock", "shift", "step", "spread", "level_spread")
+RARITY = ("blocks", "peaks", "usual_peak", "peak_spread", "moving", "most", "judged", "tails")
 START_NS = 1_767_225_600 * SECOND_NS
 DAY_POINTS = 1440
 
@@ -126,26 +129,16 @@ def test_siblings_differ_in_what_names_the_instance_only() -> None:
     assert kin(pod(1)) != kin(Series(sid=3, metric="memory", entity="pod:shop-3", labels={"pod": "shop-3"}))
 
 
-def test_heirs_wait_until_they_have_levels_of_their_own() -> None:
-    table, heirs = table_of(3), Heirs()
-    for row in range(3):
-        heirs.meet(row, pod(row))
-    assert heirs.waiting == {1: 0, 2: 0}
-    learn(table, 0, wave(500, 50.0))
-    learn(table, 1, wave(HEAD - 1, 50.0), 500)
-    assert heirs.settle(table.rows) == 0
-    learn(table, 1, wave(1, 50.0), 500 + HEAD)
-    assert heirs.settle(table.rows) == 1
-    assert heirs.waiting == {2: 0}
+def test_the_oldest_sibling_is_the_donor_and_is_found_again_after_a_restart() -> None:
+    heirs = Heirs()
+    assert [heirs.donor(row, pod(row)) for row in range(3)] == [NOBODY, 0, 0]
     again = Heirs()
-    again.restore(heirs.waiting, lambda: [(row, pod(row)) for row in range(3)])
-    assert again.waiting == {2: 0}
-    again.meet(3, pod(3))
-    assert again.waiting == {2: 0, 3: 0}
+    again.restore(lambda: [(row, pod(row)) for row in range(3)])
+    assert again.donor(3, pod(3)) == 0
 
 
 def test_a_service_has_no_siblings() -> None:
     heirs = Heirs()
-    for row, labels in enumerate(({}, {}, {"instance": "a"}, {"instance": "b"})):
-        heirs.meet(row, Series(sid=row + 1, metric="rps", entity="service:shop", labels=labels))
-    assert heirs.waiting == {3: 2}
+    named = ({}, {}, {"instance": "a"}, {"instance": "b"})
+    series = [Series(sid=n + 1, metric="rps", entity="service:shop", labels=labels) for n, labels in enumerate(named)]
+    assert [heirs.donor(row, each) for row, each in enumerate(series)] == [NOBODY, NOBODY, NOBODY, 2]

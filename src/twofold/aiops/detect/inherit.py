@@ -6,14 +6,14 @@ its daily season and how rare its large moves are it has in common with the pods
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from twofold.records.series import Series
-from twofold.stats.layout import DAY_S, HEAD, NS
+from twofold.stats import heirs
 
 Int32s = npt.NDArray[np.int32]
 Kin = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -38,18 +38,7 @@ INSTANCE: Final = frozenset(
     }
 )
 """Labels that tell one instance of the same thing from another."""
-SIZES: Final = ("fast_error", "rest_error", "shock", "shift", "step", "spread", "level_spread")
-"""Usual sizes, in the unit of the series."""
-RARITY: Final = ("blocks", "peaks", "usual_peak", "peak_spread", "moving", "most", "judged", "tails")
-"""How rare large moves are, in usual sizes."""
-WORTH: Final = 60
-"""Samples of its own that what was inherited is worth."""
-LEARNT: Final = 10 * HEAD
-"""Samples from which a series has something to leave."""
-MOST_RATIO: Final = 4.0
-"""A sibling's sizes are stretched with its level, so far; a level beyond it is another thing's."""
-ALIKE: Final = 4.0
-"""A new series whose own first sizes are so many times the sibling's is not like it."""
+NOBODY: Final = -1
 
 
 def kin(series: Series) -> Kin:
@@ -66,52 +55,37 @@ def kin(series: Series) -> Kin:
 
 
 class Heirs:
-    """Who inherits from whom: finds a donor for each new row, and waits until the row has levels of its own.
+    """Who inherits from whom: the oldest sibling of each new series, by rows of the panel's table.
 
-    Memory is a row number for each distinct kin, and one for each row that still waits.
+    Memory is a row number for each distinct kin.
 
     >>> heirs = Heirs()
-    >>> heirs.meet(0, Series(sid=1, metric="cpu", entity="pod:a-1"))
-    >>> heirs.meet(1, Series(sid=2, metric="cpu", entity="pod:a-2"))
-    >>> heirs.waiting
-    {1: 0}
+    >>> [heirs.donor(row, Series(sid=row + 1, metric="cpu", entity=f"pod:a-{row}")) for row in range(3)]
+    [-1, 0, 0]
     """
 
     def __init__(self) -> None:
         self._donors: dict[Kin, int] = {}
         self._past: Callable[[], Iterable[tuple[int, Series]]] = tuple
-        self.waiting: dict[int, int] = {}
 
-    def meet(self, row: int, series: Series) -> None:
-        """Take a new row: its oldest sibling is its donor. A series of a service that names no instance has none."""
+    def donor(self, row: int, series: Series) -> int:
+        """Row of the sibling of a new row, `NOBODY` without one. A service's series that name no instance have none."""
         if not series.metric or (series.entity.startswith("service:") and not INSTANCE & series.labels.keys()):
-            return
+            return NOBODY
         past, self._past = self._past, tuple
         for known, each in past():
             self._donors.setdefault(kin(each), known)
-        donor = self._donors.setdefault(kin(series), row)
-        if donor != row:
-            self.waiting[row] = donor
+        found = self._donors.setdefault(kin(series), row)
+        return found if found != row else NOBODY
 
-    def settle(self, rows: npt.NDArray[Any]) -> int:
-        """Let every row inherit that has levels of its own now; gives how many did."""
-        ready = [row for row in self.waiting if rows["count"][row] >= HEAD]
-        if not ready:
-            return 0
-        donors = np.array([self.waiting.pop(row) for row in ready], np.int32)
-        return int(inherit(rows, np.array(ready, np.int32), donors).sum())
-
-    def restore(self, waiting: Mapping[int, int], past: Callable[[], Iterable[tuple[int, Series]]]) -> None:
-        """Take back who waits. Donors are found again from `past`, all rows in order, when a new row asks for one."""
+    def restore(self, past: Callable[[], Iterable[tuple[int, Series]]]) -> None:
+        """Begin from a table that was restored. Its rows and their series are asked for when a new row comes."""
         self._donors.clear()
-        self.waiting, self._past = dict(waiting), past
+        self._past = past
 
 
 def inherit(rows: npt.NDArray[Any], new: Int32s, donor: Int32s) -> npt.NDArray[np.bool_]:
     """Give new rows the usual sizes, season and rarity of their donors; levels stay their own.
-
-    Rows that know more than their first samples, have an open finding, or are much rougher than their donor
-    stay as they are; so do those whose donor has learnt little itself. Sizes are stretched with the level.
 
     Args:
         rows: The panel's table, changed in place.
@@ -119,36 +93,8 @@ def inherit(rows: npt.NDArray[Any], new: Int32s, donor: Int32s) -> npt.NDArray[n
         donor: A row for each.
 
     Returns:
-        Which rows inherited.
+        Which rows inherited: not those that `stats.heirs.take` leaves as they are.
     """
-    heir, giver = rows[new], rows[donor]  # copies
-    level, other = (np.abs(each["level"] + each["zero"]) for each in (heir, giver))
-    ratio = np.divide(level, other, out=np.ones(len(new)), where=other > 0)
-    ratio = np.clip(ratio, 1 / MOST_RATIO, MOST_RATIO)
-    fit = (heir["count"] >= HEAD) & (heir["count"] < WORTH) & (giver["count"] >= LEARNT) & (heir["opened_ns"] == 0)
-    fit &= (heir["kind"] == giver["kind"]) & (heir["spread"] <= ALIKE * ratio * giver["spread"])
-    for name in SIZES:
-        heir[name] = np.where(giver[name] > 0, ratio * giver[name], heir[name])
-    for name in RARITY:
-        heir[name] = giver[name]
-    heir["season"] = ratio[:, None] * giver["season"]
-    now = _season_now(heir)
-    heir["slow"] = heir["level"] - now
-    heir["fast_rest"] = heir["fast"] - now
-    heir["drift"] = 0.0
-    heir["quantum"] = np.where(heir["quantum"] == 0, giver["quantum"], heir["quantum"])
-    heir["count"] = np.maximum(heir["count"], np.minimum(giver["count"], WORTH))
-    rows[new[fit]] = heir[fit]
-    found: npt.NDArray[np.bool_] = fit
-    return found
-
-
-def _season_now(rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """As `stats.score.season_at`, for each row at its newest sample."""
-    bins = rows["season"].shape[1]
-    place = (rows["last_ns"] * NS % DAY_S) / DAY_S * bins
-    at = place.astype(np.int64)
-    share, every = place - at, np.arange(len(rows))
-    here, there = (rows["season"][every, each % bins] for each in (at, at + 1))
-    found: npt.NDArray[np.float64] = (1.0 - share) * here + share * there
-    return found
+    done = np.zeros(len(new), np.bool_)
+    heirs.inherit(rows, new, donor, done)
+    return done
