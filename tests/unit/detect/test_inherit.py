@@ -139,6 +139,6 @@ def test_the_oldest_sibling_is_the_donor_and_is_found_again_after_a_restart() ->
 
 def test_a_service_has_no_siblings() -> None:
     heirs = Heirs()
-    named = ({}, {}, {"instance": "a"}, {"instance": "b"})
+    named: tuple[dict[str, str], ...] = ({}, {}, {"instance": "a"}, {"instance": "b"})
     series = [Series(sid=n + 1, metric="rps", entity="service:shop", labels=labels) for n, labels in enumerate(named)]
     assert [heirs.donor(row, each) for row, each in enumerate(series)] == [NOBODY, NOBODY, NOBODY, 2]
