@@ -287,7 +287,7 @@ def server(folder: Path) -> Iterator[tuple[str, psutil.Popen, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    arguments = ["up", "--data", str(folder), "--port", str(port), "--otlp-port", "0"]
+    arguments = ["up", "--data", str(folder), "--port", str(port), "--otlp-port", "0", "--otlp-grpc-port", "0"]
     with (folder / "up.log").open("wb") as log:
         child = psutil.Popen([sys.executable, "-m", "twofold", *arguments], stdout=log, stderr=log)
         try:
