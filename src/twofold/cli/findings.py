@@ -14,6 +14,7 @@ from twofold.cli.output import Format, Output, ago, show, table
 app = typer.Typer(help="What detectors claim, and why.", no_args_is_help=True)
 _WIDE: Final = 110
 _NEWEST: Final = 10
+_SHOWN: Final = 5
 
 
 @app.command("list")
@@ -60,11 +61,12 @@ def _lines(one: dict[str, Any]) -> list[str]:
         said.append(f"  in incident {one['incident_title']} [{one['incident']}]")
     said += _block("Why", one["reasons"])
     drove = [
-        f"{each['share']:.0%}  {each['reason']}" + ("  (this one)" if each["finding"] == finding["id"] else "")
-        for each in one["contributions"][:5]
+        _drove(each, finding["id"])
+        for rank, each in enumerate(one["contributions"])
+        if rank < _SHOWN or each["finding"] == finding["id"]
     ]
     said += _block(f"What drove {finding['entity']}", drove)
-    said += _block("Like it before", [_past(each) for each in one["past"][:5]] or ["Nothing like it is known."])
+    said += _block("Like it before", [_past(each) for each in one["past"][:_SHOWN]] or ["Nothing like it is known."])
     said += _block("What would silence it", [_silencer(each) for each in one["silencers"]])
     return said
 
@@ -81,6 +83,13 @@ def _since(detector: dict[str, Any]) -> str:
 
 def _past(one: dict[str, Any]) -> str:
     return f"{ago(one['onset'])} ago, {one['kinship']}: {one['reason']}. {one['outcome']}"
+
+
+def _drove(one: dict[str, Any], explained: str) -> str:
+    labels = f" ({one['labels_text']})" if one["labels_text"] else ""
+    by = f"{abs(one['effect']):.1f} usual deviations {one['direction']}" if one["direction"] != "absent" else "absent"
+    this = "  (this one)" if one["finding"] == explained else ""
+    return f"{one['share']:.0%}  {one['metric']}{labels}: {by}{this}"
 
 
 def _silencer(one: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ def test_an_explanation_reads_as_text(shell: Shell) -> None:
         "p95 is 1 s, expected at most 0.2 s",
         "in incident cart is slow [i1]",
         "- Expected was 0.1 s",
-        "75%  p95 is 1 s, expected at most 0.2 s  (this one)",
+        "75%  span.duration.p95: 5.0 usual deviations up  (this one)",
         "- Nothing like it is known.",
         "- Silent at a budget of 0.01 (tried)",
         "[twofold detectors new panel --set 'floors=[\"m=2\"]']",

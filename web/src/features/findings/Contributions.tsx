@@ -12,10 +12,11 @@ const SHOWN = 8;
 
 /** Series of the same entity that left their bands with it, by their share of the scores. */
 export function Contributions({ told }: { told: Explanation }) {
+  const shown = told.contributions.filter((each, rank) => rank < SHOWN || each.finding === told.finding.id);
   return (
     <Panel title={words.drove} hint={words.droveHint} flush>
       <ul>
-        {told.contributions.slice(0, SHOWN).map((each) => (
+        {shown.map((each) => (
           <li key={each.finding} className={css.item}>
             <span className={css.name}>
               {each.finding === told.finding.id ? (
