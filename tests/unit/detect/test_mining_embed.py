@@ -44,7 +44,7 @@ def test_what_both_lists_put_first_comes_first() -> None:
 
 
 def test_a_text_is_encoded_once_however_often_the_index_is_made_anew() -> None:
-    encoder, vectors = Senses(), {}
+    encoder, vectors = Senses(), dict[str, Floats]()
     MeaningIndex(TEXTS, encoder, vectors=vectors)
     MeaningIndex({**TEXTS, 5: "fan ok"}, encoder, vectors=vectors)
     assert encoder.asked == 5
