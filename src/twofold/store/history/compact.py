@@ -135,7 +135,7 @@ class Compactor:
             for hour in np.unique(files.hour[files.tenant == tenant]):
                 group = files.pick((files.tenant == tenant) & (files.hour == hour))
                 past = hour >= 0 and hour * HOUR_NS + self._window_ns <= settled_ns
-                due = self._fragments(group) if past else self._newest_small(group)
+                due = _in_order(files, self._fragments(group) if past else self._newest_small(group))
                 if len(due) > 1:
                     yield due
 
@@ -175,6 +175,24 @@ class Compactor:
                         sequence=sequence_of(due.paths[-1]),
                         change=False,
                     )
+
+
+def _in_order(files: FileSet, due: FileSet) -> FileSet:
+    """As many of the newest of these files as may stand together where the newest of them stands.
+
+    A file of mixed windows holds rows of the same times as files of one window do, and of equal rows the one counts
+    that was written last: so no file may pass one of the other kind that was written after it and reaches its times.
+    """
+    if not len(due):
+        return due
+    others = files.pick((files.tenant == due.tenant[0]) & ((files.hour < 0) != (due.hour[0] < 0)))
+    written = np.array([sequence_of(path) for path in others.paths], np.int64)
+    own = [sequence_of(path) for path in due.paths]
+    for at in range(len(due) - 2, -1, -1):
+        passed = (written > own[at]) & (written < own[-1])
+        if (passed & (others.first_ns <= due.last_ns[at]) & (others.last_ns >= due.first_ns[at])).any():
+            return due.pick(np.arange(at + 1, len(due)))
+    return due
 
 
 class _Source:
