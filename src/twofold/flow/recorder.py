@@ -37,7 +37,7 @@ class RecorderConfig:
 
     flush_s: float = 30.0
     flush_rows: int = 2_000_000
-    text_rows: int = 8
+    text_rows: int = 12
     frames: int = 16
     retry_s: float = 1.0
 
