@@ -127,7 +127,8 @@ _replaced: dict[str, Any] = {
 }
 vars(_pointer).update(_replaced)
 _numbers = types.SimpleNamespace(
-    **{name: getattr(np, name) for name in ("ndarray", "float64", "int32", "empty", "zeros", "frombuffer", "errstate")},
+    **{name: getattr(np, name) for name in ("ndarray", "float64", "empty", "zeros", "frombuffer", "errstate")},
+    int32=lambda value: (int(value) + (1 << 31) & 0xFFFFFFFF) - (1 << 31),
     int64=signed,
     uint64=Word,
 )
@@ -135,4 +136,4 @@ for _module in ("text", "values", "distinct", "peer", "events", "table", "otlp",
     _loaded = importlib.import_module(f"twofold.aiops.ingest.walk.{_module}")
     if hasattr(_loaded, "np") and _module != "table":  # which works on arrays
         _loaded.np = _numbers  # type: ignore[attr-defined]
-known.secrets = types.SimpleNamespace(randbits=lambda _: 0x9E3779B97F4A7C15)  # type: ignore[attr-defined]
+vars(known)["secrets"] = types.SimpleNamespace(randbits=lambda _: 0x9E3779B97F4A7C15)  # one seed for every run

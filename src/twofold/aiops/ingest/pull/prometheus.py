@@ -75,7 +75,7 @@ class Prometheus:
             except (Permanent, Transient) as error:
                 log.warning("types of metrics are not known: %s", error)
                 found = {}
-            self._types = {name: each[0]["type"] for name, each in (found or {}).items() if each and "type" in each[0]}
+            self._types = types_of(found)
         return self._types
 
     def _series(self, names: Sequence[str], window: Window) -> Iterator[Pulled]:
@@ -136,7 +136,7 @@ def _results(data: Any) -> list[Any]:
 def _pulled(each: Any, window: Window) -> Pulled | None:
     """Samples of one result within the window, None without any. Raises `DecodeError`."""
     try:
-        labels, values = each["metric"], each.get("values", ())
+        labels, values = _labels(each["metric"]), each.get("values", ())
         pairs = [(round(time * SECOND_MS), float(value)) for time, value in values]
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise DecodeError(f"result {str(each)[:80]!r} is no series: {error}", reason="decode") from error
@@ -186,11 +186,34 @@ class VictoriaMetrics:
                 yield found
 
 
+def _labels(found: Any) -> dict[str, str]:
+    """Labels of a series. Raises `TypeError` unless all are texts."""
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise TypeError("labels must be texts")
+    return found
+
+
+def types_of(found: object) -> dict[str, str]:
+    """Types by metric family, of an answer about metadata; what is not of its form tells none.
+
+    >>> types_of({"up": [{"type": "gauge", "help": ""}], "x": [], "y": 5}), types_of(7)
+    ({'up': 'gauge'}, {})
+    """
+    if not isinstance(found, dict):
+        return {}
+    told = {name: each[0].get("type") for name, each in found.items() if isinstance(each, list) and _told(each)}
+    return {name: kind for name, kind in told.items() if isinstance(kind, str)}
+
+
+def _told(each: list[object]) -> bool:
+    return bool(each) and isinstance(each[0], dict)
+
+
 def exported_series(line: bytes, window: Window) -> Pulled | None:
     """One line of the export; null among its values is a stale marker. Raises `DecodeError`."""
     try:
         value = orjson.loads(line)
-        labels = value["metric"]
+        labels = _labels(value["metric"])
         pairs = [
             (int(time), float(each))
             for time, each in zip(value["timestamps"], value["values"], strict=True)
