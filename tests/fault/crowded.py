@@ -64,7 +64,7 @@ class Crowded(contextlib.AbstractContextManager["Crowded"]):
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(30)
+            self._process.wait(120)
         finally:
             self._process.kill()
             if self._process.stdout is not None:

@@ -40,24 +40,40 @@ class Up:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
+    def start(self, environment: Mapping[str, str] | None = None, *, may_end: bool = False) -> bool:
+        """Start it and wait until it is ready. With `may_end` a SIGKILL before that is no fault: False then."""
         command = [sys.executable, "-m", "twofold", "up", "--data", str(self.data), "--config", str(self._settings)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
             )
         with httpx.Client(base_url=self.url, trust_env=False) as client:
 
             def ready() -> bool:
                 assert self._process is not None
-                assert self._process.poll() is None, f"it ended by itself:\n{self.log.read_text()[-3000:]}"
+                code = self._process.poll()
+                if may_end and code == -signal.SIGKILL:
+                    return True
+                assert code is None, f"it ended by itself:\n{self.log.read_text()[-3000:]}"
                 with contextlib.suppress(httpx.HTTPError):
                     return client.get("/readyz").is_success
                 return False
 
             wait_for(ready, START_S, lambda: f"it did not get ready:\n{self.log.read_text()[-3000:]}")
+        if self.ended():
+            return False
         wait_for((self.data / "client.json").exists, 10)
+        return True
+
+    def ended(self) -> bool:
+        """Whether it was killed by somebody else."""
+        assert self._process is not None
+        return self._process.poll() == -signal.SIGKILL
 
     def kill(self) -> None:
         """SIGKILL, as the kernel's memory killer does. The worker notices by itself."""
@@ -65,6 +81,13 @@ class Up:
         self._process.kill()
         self._process.wait()
         self._process = None
+
+    def stands(self) -> str:
+        """The end of the log, and where each thread stands if the process was taught to tell that on SIGUSR1."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(1.0)
+        return self.log.read_text()[-20_000:]
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
