@@ -46,7 +46,7 @@ class Spare:
         every_s: Pause between looks.
     """
 
-    def __init__(self, from_bytes: int = 512 << 20, most_bytes: int = 64 << 20, every_s: float = 0.5) -> None:
+    def __init__(self, from_bytes: int = 768 << 20, most_bytes: int = 64 << 20, every_s: float = 0.5) -> None:
         self._from_bytes = from_bytes
         self._most_bytes = most_bytes
         self._every_s = every_s
