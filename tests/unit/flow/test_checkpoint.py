@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,12 +56,8 @@ def test_every_state_comes_back(
 def test_a_checkpoint_of_an_older_version_is_read(tmp_path: Path) -> None:
     zipped = io.BytesIO()
     state = {"main\x1fLIVE\x1fpanel\x1fa\x1frows": np.arange(6).reshape(2, 3)}
-    np.savez(
-        zipped,
-        position=np.array([7, 8]),
-        **{"main\x1fLIVE\x1fpanel\x1fb\x1fknown": np.frombuffer(b"{}", "u1")},
-        **state,
-    )
+    known: dict[str, Any] = {"main\x1fLIVE\x1fpanel\x1fb\x1fknown": np.frombuffer(b"{}", "u1"), **state}
+    np.savez(zipped, position=np.array([7, 8]), **known)
     blobs = FileBlobs(tmp_path)
     blobs.put("c", zipped.getvalue())
     found = load(blobs, "c")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_history import Numbered, Row, read
-from tests.telemetry import NOON, SECOND, samples_frame
+from tests.contract.test_history import read
+from tests.telemetry import NOON, SECOND, Numbered, Row, samples_frame
 from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
 from twofold.store.history.sql import SqlLimits
