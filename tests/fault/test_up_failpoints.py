@@ -24,7 +24,7 @@ from twofold.store.failpoints import NAMES
 SMALL: Final = {"PYTHONPATH": str(Path(__file__).parent / "small")}
 LATEST: Final = {
     "journal.append": 200,
-    "ledger.write": 60,
+    "ledger.write": 6,
     "history.commit": 12,
     "recorder.flush": 6,
     "workflow.step": 3,
