@@ -37,6 +37,7 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("raw", "f8"),  # last value as received, for counters
             ("zero", "f8"),  # subtracted from values, so that 32-bit state keeps small changes of large values
             ("count", "i4"),
+            ("donor", "i4"),  # row, plus one, that it inherits from when it begins; 0 for nobody
             ("back", "u2"),  # samples in band since the last one out of it
             ("kind", "u1"),
             ("sides", "u1"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from twofold.stats.heirs import take
 from twofold.stats.jit import kernel, part
 from twofold.stats.judge import close, judge, moved
 from twofold.stats.layout import (
@@ -210,6 +211,8 @@ def learn(
         y = x - s.zero
         if s.count < HEAD:
             _begin(s, y, bins, time_ns[i])
+            if s.count == HEAD and s.donor > 0:
+                take(s, rows[s.donor - 1])
             continue
         dt_s = min((time_ns[i] - last_ns) * NS, 10.0 * s.period_s)
         if time_ns[i] != placed_ns:  # samples of one batch mostly share their time

@@ -29,6 +29,8 @@ BEFORE: Final = 0.15  # share of earlier runs' best that is taken off a new one'
 RECENT: Final = math.exp(-1 / 200)  # fading of that, a sample
 LASTING: Final = math.exp(-1 / 40)
 TELL: Final = 2.4
+REST: Final = 0.08
+LEAST_LOG: Final = math.log(0.1)  # of a size of 0
 
 Sizes = tuple[float, float, int, int, float]
 """A sample's shock and shift in usual sizes, their bins, and its distance from slow level and season in usual ones."""
@@ -265,5 +267,5 @@ def rank(s: Any, sizes: Sizes, out: float) -> float:  # pragma: no cover - compi
         s.stay_gap = min(s.stay_gap + 1, 100)
     s.recent_best = max(s.recent_best * RECENT, best)
     s.lasting = max(s.lasting * LASTING, best)
-    rest = s.lasting + 0.6 * log_size(sizes[1]) + 0.3 * log_size(sizes[4])
-    return float(min(0.1 * rest, 1.0) + 2.0 * max(news - TELL, 0.0))
+    rest = s.lasting + 0.6 * (log_size(sizes[1]) - LEAST_LOG) + 0.3 * (log_size(sizes[4]) - LEAST_LOG)
+    return float(min(REST * rest, 1.0) + 2.0 * max(news - TELL, 0.0))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.unit.detect.telemetry import MemoryCatalog
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.inherit import NOBODY, Heirs, inherit, kin
+from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.table import Table
+from twofold.records.columns import Samples, samples_batch
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS
 from twofold.stats.heirs import WORTH
@@ -51,6 +57,33 @@ def born(level: float = 100.0) -> tuple[Table, int]:
     learn(table, 0, wave(first, 50.0))
     learn(table, 1, wave(HEAD, level, first, seed=1), first)
     return table, first + HEAD
+
+
+def test_the_panel_lets_new_pods_inherit_however_batches_are_cut_and_after_a_restart() -> None:
+    catalog = MemoryCatalog()
+    old, new = (
+        catalog.register("cpu", {"pod": f"shop-{n}"}, entity=f"pod:shop-{n}", tenant="main")[0] for n in range(2)
+    )
+    first = 3000
+    time_ns = START_NS + np.arange(first + 300) * 60 * SECOND_NS
+    sid = np.concatenate([np.full(first, old), np.full(300, new)])
+    value = np.concatenate([wave(first, 50.0), wave(300, 100.0, first, seed=1)])
+
+    def rows(sizes: Sequence[int]) -> npt.NDArray[np.uint8]:
+        panel = Panel(catalog)
+        for begin, end in itertools.pairwise(sizes):
+            batch = samples_batch(sid[begin:end], time_ns[begin:end], value[begin:end])
+            panel.process([Samples(data=batch)])
+            again = Panel(catalog)
+            again.restore(panel.snapshot())
+            panel = again
+        return np.asarray(panel.snapshot()["rows"], np.uint8)
+
+    whole = rows([0, first + 300])
+    assert np.array_equal(rows([0, 100, first, first + 3, first + 8, first + 9, first + 300]), whole)
+    table = table_of(2)
+    assert whole.view(table.rows.dtype)["donor"].ravel().tolist() == [0, 1]
+    assert whole.view(table.rows.dtype)["count"].ravel()[1] == 300 - HEAD + WORTH
 
 
 def one(number: int) -> npt.NDArray[np.int32]:

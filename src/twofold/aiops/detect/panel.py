@@ -21,6 +21,7 @@ from twofold.aiops.detect.absence import NOT_WATCHED, Absence, Silence
 from twofold.aiops.detect.bands import Band, band_of
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
+from twofold.aiops.detect.inherit import Heirs
 from twofold.aiops.detect.table import Table
 from twofold.errors import Corrupt, NotFound
 from twofold.flow.stage import State
@@ -78,6 +79,7 @@ class Panel:
         self._catalog, self._tenant = catalog, tenant
         self._table = Table(self.config)
         self._absence = Absence(self.config)
+        self._heirs = Heirs()
         self._entities: dict[str, int] = {}
         self._entity: npt.NDArray[np.int32] = np.full(256, NOT_WATCHED, np.int32)
         self._told: dict[int, tuple[int, float]] = {}
@@ -125,6 +127,7 @@ class Panel:
             self._entity = np.concatenate([self._entity, np.full(len(self._entity), NOT_WATCHED, np.int32)])
         if series.entity and series.origin is Origin.METRIC and kind_of(series) != IGNORED:
             self._entity[row] = self._entities.setdefault(series.entity, len(self._entities))
+        self._table.rows["donor"][row] = self._heirs.donor(row, series) + 1
         if not series.metric:
             self.unknown += 1
 
@@ -327,6 +330,7 @@ class Panel:
             raise Corrupt(f"panel state does not fit this version: {error!r}; replay the journal") from error
         self._table.restore(state)
         self._absence.restore(state)
+        self._heirs.restore(lambda: ((row, self._series(row)) for row in range(len(self._table))))
         self._entities, self._told, self._stuck, self.unknown = entities, told, stuck, unknown
         self._entity = np.full(max(256, len(entity)), NOT_WATCHED, np.int32)
         self._entity[: len(entity)] = entity
