@@ -27,7 +27,7 @@ LATEST: Final = {
     "ledger.write": 6,
     "history.commit": 12,
     "recorder.flush": 6,
-    "workflow.step": 3,
+    "workflow.step": 2,
 }
 """Latest pass at which a process is ended, 4 elsewhere."""
 REACHED_S: Final = 90.0
