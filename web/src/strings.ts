@@ -333,7 +333,8 @@ export const strings = {
       live: "Live since",
     },
     effect: (sizes: string) => `${sizes} × usual`,
-    score: (score: string) => `1 in 10^${score}`,
+    score: (score: number) =>
+      score < 7 ? `1 in ${Math.round(10 ** score).toLocaleString("en")}` : "< 1 in 10 million",
     by: (name: string) => `by ${name}`,
     explain: (title: string) => `Why: ${title}`,
     explainShort: "Why?",

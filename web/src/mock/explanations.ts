@@ -18,7 +18,7 @@ export function explanationOf(id: string): Explanation | undefined {
     incident_title: "Payment is slow and fails; checkout and gateway follow",
     reasons: [
       "Expected was 118 ms, within 90 ms to 150 ms; the worst value was 1.23 s, 41.0 usual deviations away",
-      "By chance its worst sample comes once in 10^8 of this series; the budget of 0.05 false findings a day, at one sample every 10 s, sets how rare several in a row must be",
+      "By chance its worst sample comes in less than one of 10,000,000 of this series; the budget of 0.05 false findings a day, at one sample every 10 s, sets how rare several in a row must be",
       "It was told at the 3rd sample out of the band, 20 s after the onset",
     ],
     replayed: true,

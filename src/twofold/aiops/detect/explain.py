@@ -32,6 +32,7 @@ _TRIES: Final = 14
 _LONGEST_S: Final = DAY_S  # of a finding that is replayed; the rest changes nothing of how it opened
 _MOST_FACTOR: Final = 1e4
 _LEAST_BUDGET: Final = 1e-9
+_KNOWN_SCORE: Final = 7.0  # nobody has seen a series for longer than ten million samples
 _PANEL: Final = "panel"
 _SLO: Final = "slo"
 
@@ -278,9 +279,9 @@ def _recorded(finding: Finding) -> tuple[str, ...]:
 
 
 def _rarity(finding: Finding, config: PanelConfig, period_s: float) -> str:
-    times = f"{10.0**finding.score:,.0f}" if finding.score < 7 else f"10^{finding.score:.0f}"  # noqa: PLR2004 - words up to ten million
+    times = f"once in {10.0**finding.score:,.0f}" if finding.score < _KNOWN_SCORE else "in less than one of 10,000,000"
     return (
-        f"By chance its worst sample comes once in {times} of this series; the budget of {config.alerts_per_day:g} "
+        f"By chance its worst sample comes {times} of this series; the budget of {config.alerts_per_day:g} "
         f"false findings a day, at one sample every {duration(period_s)}, sets how rare several in a row must be"
     )
 

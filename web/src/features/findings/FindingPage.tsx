@@ -86,7 +86,7 @@ function Numbers({ told: { finding, detector } }: { told: Explanation }) {
         [facts.expected, text(finding.expected)],
         [facts.band, `${text(lowest(finding))} – ${text(finding.high)}`],
         [facts.effect, words.effect(formatNumber(Math.abs(finding.effect ?? 0)))],
-        [facts.score, words.score(formatNumber(finding.score))],
+        [facts.score, words.score(finding.score)],
         [facts.detector, detector.id],
         ...(detector.released
           ? ([[facts.live, `${formatMoment(detector.released)}, ${words.by(detector.approver)}`]] as [
