@@ -171,7 +171,7 @@ class Told:
         wait_for(lambda: _derived(up), 60, lambda: "no window of spans was ever closed")
         wait_for(lambda: len(up.worker_pids()) == 1, 60)  # orphans of killed ones are gone, one is at work
         assert up.stop() == 0
-        assert up.worker_pids() == []
+        wait_for(lambda: not up.worker_pids(), 20, lambda: f"workers are left: {up.worker_pids()}")
         found = _stored(up)
         for kind in KINDS:
             assert self.taken[kind], "nothing was sent"

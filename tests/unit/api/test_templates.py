@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from tests.api_world import NOW, World
+from tests.api_world import World
 from twofold.aiops.detect.mining.board import Board
 from twofold.aiops.detect.mining.rates import RateConfig
 from twofold.aiops.detect.mining.stage import Mining, MiningConfig
@@ -19,20 +20,19 @@ from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.history import Table
 
 ask = World.ask
-NOW_NS = to_ns(NOW)
 
 
-def rows() -> list[dict[str, Any]]:
+def rows(now_ns: int) -> list[dict[str, Any]]:
     """Ten minutes: an order a second, and in the last two a refusal every second second."""
-    found = [_row(f"order {second} paid", 600 - second, "service:cart", 9) for second in range(600)]
+    found = [_row(f"order {second} paid", now_ns, 600 - second, "service:cart", 9) for second in range(600)]
     return found + [
-        _row(f"bank 7 refused card {second}", 120 - second, "service:pay", 17) for second in range(0, 120, 2)
+        _row(f"bank 7 refused card {second}", now_ns, 120 - second, "service:pay", 17) for second in range(0, 120, 2)
     ]
 
 
-def _row(body: str, ago_s: int, entity: str, severity: int) -> dict[str, Any]:
+def _row(body: str, now_ns: int, ago_s: int, entity: str, severity: int) -> dict[str, Any]:
     empty = {"trace_id": "", "span_id": "", "attributes": ""}
-    time_ns = NOW_NS - (ago_s + 60) * SECOND_NS
+    time_ns = now_ns - (ago_s + 60) * SECOND_NS
     given = {"time_ns": time_ns, "entity": entity, "severity": severity, "body": body}
     return {name: (empty | given).get(name, "") for name in LOGS.names}
 
@@ -41,10 +41,11 @@ def _row(body: str, ago_s: int, entity: str, severity: int) -> dict[str, Any]:
 def mined(world: World) -> tuple[World, Mining]:
     """A world whose lines stand in the history, are mined, and have their rates written back."""
     stage = Mining(world.catalog, MiningConfig(rates=RateConfig(least_lines=10, least_age_s=0)))
-    lines = sorted(rows(), key=lambda row: int(row["time_ns"]))
+    now_ns = to_ns(datetime.now(UTC))  # the route asks for the last hour by the clock
+    lines = sorted(rows(now_ns), key=lambda row: int(row["time_ns"]))
     world.history.add(Table.LOGS, *lines)
     stage.process([Logs(data=pa.RecordBatch.from_pylist(lines, schema=LOGS), tenant="main")])
-    for made in stage.advance(NOW_NS):
+    for made in stage.advance(now_ns):
         if isinstance(made, DerivedSamples):
             world.history.add(Table.SAMPLES, *made.data.to_pylist())
     board = Board()

@@ -250,6 +250,19 @@ def outside(state: str, time: float, severity: str = "critical") -> Event:
     )
 
 
+def test_an_outside_alert_that_began_long_ago_holds_as_long_as_it_is_told() -> None:
+    stage = Correlate()
+    stage.advance(at_ns(40_000))
+    rows: list[object] = []
+    for minute in range(0, 180, 30):  # told again and again with the time at which it began
+        stage.process([outside("firing", 0)])
+        for second in (1, 1799):
+            rows.extend(stage.advance(at_ns(40_000 + 60 * minute + second)))
+    assert incidents(rows)[-1].state is not IncidentState.RESOLVED
+    rows.extend(stage.advance(at_ns(40_000 + 180 * 60 + 7200)))
+    assert incidents(rows)[-1].state is IncidentState.RESOLVED
+
+
 def test_an_outside_alert_opens_joins_and_resolves_like_our_own() -> None:
     rows = [outside("firing", 0), outside("firing", 30), outside("resolved", 60)]
     (incident,) = incidents(play(rows, until=50))

@@ -13,7 +13,7 @@ from twofold.records.alert import Alert, AlertState, Severity
 from twofold.records.event import Event
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.signal import Signal, harmful, signal_of, stem, tail_only
-from twofold.records.time import SECOND_NS, to_ns
+from twofold.records.time import SECOND_NS, to_datetime, to_ns
 from twofold.records.words import headline, name_of
 
 SILENCE = "silence"
@@ -89,26 +89,30 @@ class Book:
         self._merge_finding(life, finding)
         return life
 
-    def outside(self, event: Event) -> Life | None:
-        """Merge an alert from outside; None for the end of one that was never seen."""
+    def outside(self, event: Event, now_ns: int) -> Life | None:
+        """Merge an alert from outside, heard at a moment; None for the end of one that was never seen.
+
+        Its time is when it began, which may be long ago, and stays the same when it is sent again: what tells that
+        it still holds is that somebody said so now.
+        """
         signal = event.attributes.get("alertname") or event.title
         key = fingerprint(event.tenant, event.entity, signal, f"outside:{event.source}")
         life = self._alive(key, event.time)
         resolved = event.state == "resolved"
         if life is None:
             if resolved:
-                return self._end_by_key(event)
+                return self._end_by_key(event, now_ns)
             life = self._open_outside(key, signal, event)
-        self._merge_outside(life, event, resolved=resolved)
+        self._merge_outside(life, event, now_ns, resolved=resolved)
         return life
 
-    def _end_by_key(self, event: Event) -> Life | None:
+    def _end_by_key(self, event: Event, now_ns: int) -> Life | None:
         """End the alert that names this key, where its end does not say of which entity it speaks (PagerDuty)."""
         key = event.attributes.get("fingerprint", "")
         named = (life for life in self.lives.values() if key in life.open and life.alert.source == event.source)
         life = next(named, None) if key else None
         if life is not None:
-            self._merge_outside(life, event, resolved=True)
+            self._merge_outside(life, event, now_ns, resolved=True)
         return life
 
     def stale(self, now_ns: int) -> list[Life]:
@@ -198,13 +202,14 @@ class Book:
         self.lives[key] = life
         return life
 
-    def _merge_outside(self, life: Life, event: Event, *, resolved: bool) -> None:
+    def _merge_outside(self, life: Life, event: Event, now_ns: int, *, resolved: bool) -> None:
         alert = life.alert
+        heard = event.time if resolved else max(event.time, to_datetime(now_ns))
         known = event.id in alert.findings
         listed = alert.findings if known or resolved else (*alert.findings, event.id)[-self.config.max_findings :]
         life.alert = replace(
             alert,
-            last_seen=max(alert.last_seen, event.time),
+            last_seen=max(alert.last_seen, heard),
             findings=listed,
             count=alert.count + (not known and not resolved),
         )

@@ -57,12 +57,12 @@ class Incidents:
         self._ended: list[Incident] = []
         self._alerts: dict[str, Life] = {}
 
-    def take(self, item: Finding | Event) -> None:
-        """Merge a finding, an outside alert or a change."""
+    def take(self, item: Finding | Event, now_ns: int) -> None:
+        """Merge a finding, an outside alert or a change, heard at this moment of event time."""
         if isinstance(item, Finding):
             self._touch(self.book.finding(item))
         elif item.kind is EventKind.EXTERNAL_ALERT:
-            life = self.book.outside(item)
+            life = self.book.outside(item, now_ns)
             if life is not None:
                 self._touch(life)
         elif item.kind is EventKind.CHANGE:

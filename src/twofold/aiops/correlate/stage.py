@@ -76,7 +76,7 @@ class Correlate:
             self._now_ns = moment
             while position < len(ready) and _tick(ready[position]) <= moment:
                 item = ready[position]
-                self._tenant(item.tenant).take(item)
+                self._tenant(item.tenant).take(item, moment)
                 position += 1
             for tenant in self._tenants.values():
                 tenant.settle(moment)

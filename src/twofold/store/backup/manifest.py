@@ -74,6 +74,8 @@ def decode(data: bytes) -> Manifest:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(f"the manifest cannot be read: {error}") from error
     for each in files:
+        if not (isinstance(each.path, str) and isinstance(each.size, int) and isinstance(each.sha256, str)):
+            raise Corrupt(f"the manifest names a file as {each}; path and sha256 must be text, the size a whole number")
         path = PurePosixPath(each.path)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise Corrupt(f"the manifest names {each.path!r}, which lies outside of the data folder")

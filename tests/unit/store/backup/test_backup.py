@@ -140,6 +140,12 @@ def test_a_changed_manifest_is_not_trusted(change: Callable[[dict[str, Any]], ob
         decode(json.dumps(tree).encode())
 
 
+def test_a_manifest_whose_path_is_no_text_is_refused() -> None:
+    made = Manifest(created="2026-01-01", product="1", files=[Entry(path=1e308, size=1, sha256="")])  # type: ignore[arg-type]  # as a file may have it
+    with pytest.raises(Corrupt, match="must be text"):
+        decode(made.encode())
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../b", ""])
 def test_a_manifest_that_names_files_outside_is_refused(path: str) -> None:
     data = Manifest(created="2026-01-01", product="1", files=[Entry(path=path, size=0, sha256="")]).encode()
