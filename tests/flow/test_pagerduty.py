@@ -14,6 +14,7 @@ from tests.flow.test_prometheus import ALERTMANAGER, free_port, running
 from twofold.aiops.correlate.book import Book
 from twofold.aiops.correlate.config import CorrelateConfig
 from twofold.records.alert import AlertState
+from twofold.records.time import to_ns
 
 CONFIG = """
 route: {{receiver: twofold, group_by: [alertname], group_wait: 1s, group_interval: 1s}}
@@ -65,6 +66,6 @@ def test_alertmanagers_own_pagerduty_sender_raises_and_ends_an_alert(tmp_path: P
     assert (first.entity, first.state, first.attributes["severity"]) == ("service:cart", "firing", "critical")
     assert last.attributes["fingerprint"] == first.attributes["fingerprint"]
     book = Book(CorrelateConfig(), backfilled=False)
-    lives = [book.outside(event) for event in events]
+    lives = [book.outside(event, to_ns(event.time)) for event in events]
     assert lives[0] is not None
     assert lives[0].alert.state is AlertState.RESOLVED

@@ -48,7 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     built = build_world(tmp_path_factory.mktemp("world"))
     built.ledger.put(a_finding(), an_alert(), an_incident(), a_finding(id="f2", series="aa", score=3.0))
     stage, board = Mining(built.catalog), Board()
-    lines = sorted(rows(), key=lambda row: int(row["time_ns"]))
+    lines = sorted(rows(to_ns(NOW)), key=lambda row: int(row["time_ns"]))
     built.history.add(Table.LOGS, *lines)
     stage.process([Logs(data=pa.RecordBatch.from_pylist(lines, schema=LOGS), tenant="main")])
     stage.advance(to_ns(NOW))

@@ -22,6 +22,7 @@ from twofold.records.alert import AlertState, Severity
 from twofold.records.codec import from_json
 from twofold.records.event import Event
 from twofold.records.frame import FrameKind
+from twofold.records.time import to_ns
 
 # Grafana documentation, "Configure webhook notifications", shortened
 GRAFANA = {
@@ -173,13 +174,13 @@ def test_a_resolve_that_names_only_the_key_ends_the_alert(bench: Bench) -> None:
     trigger, acknowledge, resolve = events(bench)
     assert acknowledge.kind == "notice"
     book = Book(CorrelateConfig(), backfilled=False)
-    life = book.outside(trigger)
+    life = book.outside(trigger, to_ns(trigger.time))
     assert life is not None
     assert life.alert.severity is Severity.INFO
-    ended = book.outside(resolve)
+    ended = book.outside(resolve, to_ns(resolve.time))
     assert ended is life
     assert life.alert.state is AlertState.RESOLVED
-    assert book.outside(resolve) is None, "it ended already"
+    assert book.outside(resolve, to_ns(resolve.time)) is None, "it ended already"
 
 
 def test_a_change_event_is_a_change(bench: Bench) -> None:
@@ -253,7 +254,7 @@ def test_a_node_that_is_ready_again_ends_its_alert(bench: Bench) -> None:
     back = {"reason": "NodeReady", "involvedObject": node, "type": "Normal", "metadata": {"uid": "2"}}
     bench.client.post("/webhooks/kubernetes", json=[gone, back])
     book = Book(CorrelateConfig(), backfilled=False)
-    lives = [book.outside(event) for event in events(bench)]
+    lives = [book.outside(event, to_ns(event.time)) for event in events(bench)]
     assert lives[0] is lives[1]
     assert lives[0] is not None
     assert lives[0].alert.state is AlertState.RESOLVED
