@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,15 @@ def _read(folder: Path, name: str, info: dict[str, Any], entities: dict[str, Seq
         ignore=ignore,
         windows=tuple((int(a), int(b)) for a, b in info.get("nab_windows_idx", ())),
     )
+
+
+def command(name: str, about: str | None, run: Callable[[Path], Any], table_of: Callable[[Any], str]) -> None:
+    """Parse, run and print a benchmark that takes a folder of labelled series and nothing else."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.series.{name}", description=about)
+    parser.add_argument("--data", type=Path, default=default_folder(), help="folder with labels.json")
+    parser.add_argument("--json", action="store_true", help="one object instead of the table")
+    args = parser.parse_args()
+    if not (args.data / "labels.json").exists():
+        parser.exit(2, f"no labelled series in {args.data}: set TWOFOLD_DATA or --data\n")
+    found = run(args.data)
+    print(json.dumps(found) if args.json else table_of(found))

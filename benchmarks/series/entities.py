@@ -8,7 +8,6 @@ findings an entity and day; so for pairs of series that part, which are off by d
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.series.data import Floats, Int64s, Labelled, default_folder
+from benchmarks.series.data import Floats, Int64s, Labelled, command
 from benchmarks.series.detectors import panel
 from benchmarks.series.recall import judge, recall
 from twofold.aiops.detect.joint.config import JointConfig
@@ -181,14 +180,7 @@ def table_of(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Parse, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.series.entities", description=__doc__)
-    parser.add_argument("--data", type=Path, default=default_folder(), help="folder with labels.json that has entities")
-    parser.add_argument("--json", action="store_true", help="one object instead of the table")
-    args = parser.parse_args()
-    if not (args.data / "labels.json").exists():
-        parser.exit(2, f"no labelled series in {args.data}: set TWOFOLD_DATA or --data\n")
-    found = run(args.data)
-    print(json.dumps(found) if args.json else table_of(found))
+    command("entities", __doc__, run, table_of)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ the first day.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.series.data import Labelled, default_folder, load
+from benchmarks.series.data import Labelled, command, load
 from benchmarks.series.recall import EARLY, MERGE
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
@@ -165,14 +163,7 @@ def table_of(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """Parse, run, print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.series.priors", description=__doc__)
-    parser.add_argument("--data", type=Path, default=default_folder(), help="folder with labels.json")
-    parser.add_argument("--json", action="store_true", help="one object instead of the table")
-    args = parser.parse_args()
-    if not (args.data / "labels.json").exists():
-        parser.exit(2, f"no labelled series in {args.data}: set TWOFOLD_DATA or --data\n")
-    found = run(args.data)
-    print(json.dumps(found) if args.json else table_of(found))
+    command("priors", __doc__, run, table_of)
 
 
 if __name__ == "__main__":

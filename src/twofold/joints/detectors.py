@@ -56,7 +56,7 @@ _PANEL: Final = _Part(
     kind=ModelKind.DETECTOR,
     config=PanelConfig,
     judge=judge_panel,
-    description="Panel detector of all series: level, season, volatility and trend with calibrated tails.",
+    description="Panel detector of all series: level, season, shifts and standstill, calibrated by peaks.",
 )
 _CAUSES: Final = _Part(
     model=CAUSES,
