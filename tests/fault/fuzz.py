@@ -7,7 +7,8 @@ Of the compiled walkers the sources are run by the interpreter (`interpreted`), 
 protobuf. C code below ours (protobuf, orjson) gives no such feedback, but what we do with its results does.
 Elsewhere mutations are blind: faults of real bodies, see `tests.unit.ingest.mutation`.
 
-Ends with 0 when nothing was found. A body that breaks something stays in the folder as `crash-…`.
+`TWOFOLD_FUZZ_SEED` makes the mutations repeat themselves, as the tests of every change want it; without it each run
+looks elsewhere. Ends with 0 when nothing was found. A body that breaks something stays in the folder as `crash-…`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def _guided(atheris: Any, name: str, seconds: float, folder: Path) -> None:
         f"-max_len={max(MAX_BYTES, *map(len, decoder.corpus))}",
         f"-artifact_prefix={folder}/",
         "-rss_limit_mb=4096",
+        f"-seed={os.environ.get('TWOFOLD_FUZZ_SEED', '0')}",  # of 0 it makes one of its own
         "-print_final_stats=1",
         "-verbosity=1",
     ]
