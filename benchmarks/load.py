@@ -141,16 +141,19 @@ class Load:
     Args:
         url: Where requests go.
         clients: Connections, each with a thread; no more than requests.
+        head: Header lines to send besides.
     """
 
-    def __init__(self, url: str, protocol: str, requests: list[Request], *, clients: int = 4) -> None:
+    def __init__(
+        self, url: str, protocol: str, requests: list[Request], *, clients: int = 4, head: str = ""
+    ) -> None:
         self._parts = urlsplit(url)
         extra = (
             "Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n" if protocol == "write" else ""
         )
         self._head = (
             f"POST {self._parts.path} HTTP/1.1\r\nHost: {self._parts.netloc}\r\n"
-            f"Content-Type: application/x-protobuf\r\n{extra}"
+            f"Content-Type: application/x-protobuf\r\n{extra}{head}"
         )
         self._steps = requests[0].steps
         self._shares = [requests[n::clients] for n in range(min(clients, len(requests)))]

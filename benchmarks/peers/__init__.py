@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 
 from benchmarks.peers.process import calm, free_port, ready, stop
+from twofold.app.stages import STAGES
 from twofold.store.history import Table
 from twofold.store.history.compact import CompactConfig
 from twofold.store.history.delta import DeltaHistory, HistoryConfig
@@ -34,6 +35,7 @@ class Peer:
         query: The prefix of the Prometheus HTTP API.
         token: For the API; empty when none is asked for.
         folder: Where it keeps its data.
+        head: Header lines that its requests need.
     """
 
     name: str
@@ -42,10 +44,11 @@ class Peer:
     query: str
     folder: Path
     token: str = ""
+    head: str = ""
 
     def compact(self) -> tuple[int, float]:
         """Bring everything into its lasting form: bytes of that, and processor time it took outside of the process."""
-        if self.name == "twofold":
+        if self.head:
             time.sleep(FLUSHED_S)
             return compacted(self.folder / "history")
         if self.name == "prometheus":
@@ -71,23 +74,28 @@ def compacted(folder: Path) -> tuple[int, float]:
 
 
 @contextmanager
-def twofold(folder: Path, series: int = SERIES) -> Iterator[Peer]:
-    """Ours, as `twofold up` starts it; live samples of any age, of so many series, are taken."""
+def twofold(folder: Path, series: int = SERIES, *, only: Collection[str] | None = None) -> Iterator[Peer]:
+    """Ours, as `twofold up` starts it, or with some stages only; samples of so many series are taken.
+
+    They go through the backfill lane: they run faster than time, and the live lane's clock would call them late.
+    """
     port = free_port()
     settings = folder / "twofold.json"  # JSON is YAML
     limits = {"clean": {"past_s": 1e9, "metric_series": 0, "tenant_series": max(SERIES, series)}}
     http = {"port": port, "otlp_port": 0, "otlp_grpc_port": 0}
-    settings.write_text(json.dumps({"http": http, "ingest": limits}))
+    without = [] if only is None else sorted(STAGES - set(only))
+    settings.write_text(json.dumps({"http": http, "ingest": limits, "without": without}))
     arguments = ["-m", "twofold", "up", "--data", str(folder), "--config", str(settings)]
     url = f"http://127.0.0.1:{port}"
     with _running(sys.executable, arguments, folder, f"{url}/readyz") as process:
         yield Peer(
-            name="twofold",
+            name="twofold" if only is None else f"twofold: {', '.join(only) or 'stores'}",
             process=process,
             write=f"{url}/api/v1/write",
             query=f"{url}/prometheus",
             folder=folder,
             token=json.loads((folder / "client.json").read_text())["token"],
+            head="X-Twofold-Lane: backfill\r\n",
         )
 
 

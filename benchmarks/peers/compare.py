@@ -1,6 +1,6 @@
 """One remote-write stream into Twofold, Prometheus and VictoriaMetrics, one after the other on the same machine.
 
-Twofold detects in every series while it stores; the others store. Keys by store: cpu_ns_per_point (until nothing is
+Twofold comes twice: as it is, with every detector on, and storing only, as the others do. Keys by store: cpu_ns_per_point (until nothing is
 worked off any more, compaction of what was sent included), points_per_s, rss_mb, bytes_per_point (compacted),
 and by the Prometheus HTTP API, medians: one_series_1h_ms, one_series_now_ms, hundred_series_1h_ms by minute,
 hundred_series_now_ms, sum_1h_ms (a metric's series summed by minute), query_cpu_ms (of the store, a question for one
@@ -34,7 +34,8 @@ ROUNDS: Final = 100
 def compare(series: int, steps: int) -> dict[str, dict[str, float]]:
     """The same stream into each store."""
     found = {}
-    for start in (peers.twofold, peers.victoria_metrics, peers.prometheus):
+    stores = partial(peers.twofold, only=())
+    for start in (peers.twofold, stores, peers.victoria_metrics, peers.prometheus):
         with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder, start(Path(folder)) as peer:
             found[peer.name] = _measure(peer, series, steps)
     return found
@@ -42,7 +43,7 @@ def compare(series: int, steps: int) -> dict[str, dict[str, float]]:
 
 def _measure(peer: Peer, series: int, steps: int) -> dict[str, float]:
     begin_ns = (time.time_ns() // 10**9 - (steps + WARM_STEPS) * STEP_S) // HOUR_S * HOUR_S * 10**9
-    load = Load(peer.write, "write", prepare("write", series), clients=CLIENTS)
+    load = Load(peer.write, "write", prepare("write", series), clients=CLIENTS, head=peer.head)
     warm, first = load.run(begin_ns, steps=WARM_STEPS)
     calm(peer.process)
     used, began = cpu_s(peer.process), time.perf_counter()

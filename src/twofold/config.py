@@ -123,6 +123,8 @@ class Config:
         joint: What is looked for in whole entities and pairs of series.
         slos: Service level objectives.
         partitions: Partitions of the journal, each with a thread of stages.
+        without: Stages that are left out, by name (`twofold up` refuses unknown ones); without all of them telemetry
+            is stored and nothing else.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
         retention: How long telemetry is kept.
         storage: Where history and blobs stand; in `home` by default.
@@ -146,6 +148,7 @@ class Config:
     demo: DemoConfig = field(default_factory=DemoConfig)
     slos: tuple[Slo, ...] = ()
     partitions: int = 1
+    without: tuple[str, ...] = ()
     lateness_s: float = 6.0
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     storage: S3Config = field(default_factory=S3Config)

@@ -25,6 +25,7 @@ from twofold.aiops.forecast.engines import load
 from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.config import Config
+from twofold.errors import ConfigError
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.joints.detectors import Released
@@ -38,6 +39,27 @@ from twofold.store.catalog import Catalog
 from twofold.store.ledger import Ledger
 
 Build = Callable[[str, Lane], Pipeline]
+STAGES: Final = frozenset(
+    stage.name
+    for stage in (
+        Topology,
+        Red,
+        Traces,
+        Slos,
+        LogRate,
+        Mining,
+        Delivery,
+        DriftStage,
+        Panel,
+        Joint,
+        Capacity,
+        Foretell,
+        Correlate,
+        Diagnose,
+        Shadow,
+    )
+)
+"""Names that `Config.without` may hold."""
 DECLARED: Final = [Relation.FEEDS.value, Relation.TRAINED_ON.value]
 """Relations that no telemetry tells: a pipeline that begins later must hear of them too."""
 
@@ -54,6 +76,10 @@ def builder(
 
     What they mine of log lines can be read on the board.
     """
+    if unknown := set(config.without) - STAGES:
+        raise ConfigError(
+            f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(STAGES))}", setting="without"
+        )
     engines = load(config.forecast.engines)
 
     def build(tenant: str, lane: Lane) -> Pipeline:
@@ -91,6 +117,7 @@ def builder(
                     tenant=tenant,
                 )
             )
+        stages = [stage for stage in stages if stage.name not in config.without]
         pipeline = Pipeline(stages, lane=lane, lateness_ns=int(config.lateness_s * SECOND_NS))
         pipeline.push(
             ledger.find(Edge, tenant=tenant, where={"relation": DECLARED}, limit=10_000), event_ns=0, received_ns=0

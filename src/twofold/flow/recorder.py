@@ -33,6 +33,7 @@ class RecorderConfig:
         text_rows: As how many rows a line, span or prediction counts: its texts take so much more memory than a sample.
         frames: Most frames read at once.
         retry_s: Pause before a transient failure is tried again.
+        linger_s: Frames that come so soon after the first are taken with it: each waking of a thread costs the others.
     """
 
     flush_s: float = 30.0
@@ -40,6 +41,7 @@ class RecorderConfig:
     text_rows: int = 12
     frames: int = 16
     retry_s: float = 1.0
+    linger_s: float = 0.03
 
 
 class Recorder:
@@ -133,7 +135,8 @@ class Recorder:
                     continue
                 if not taken:
                     first = self._journal.partitions()[0]
-                    self._journal.wait(first, self._positions[first], timeout_s=0.2)
+                    if self._journal.wait(first, self._positions[first], timeout_s=0.2):
+                        self._stop.wait(self._config.linger_s)
             self.drain()
             self.flush()
         except BaseException as error:  # the thread's boundary: readiness turns false, the journal keeps the frames

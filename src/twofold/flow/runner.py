@@ -60,6 +60,7 @@ class RunnerConfig:
         checkpoint_most_s: Longest time between checkpoints for all that.
         frames: Most frames read at once.
         retry_s: Pause before a transient failure of the sink is tried again.
+        linger_s: Frames that come so soon after the first are taken with it: each waking of a thread costs the others.
     """
 
     checkpoint_s: float = 10.0
@@ -67,6 +68,7 @@ class RunnerConfig:
     checkpoint_most_s: float = 60.0
     frames: int = 256
     retry_s: float = 0.5
+    linger_s: float = 0.03
 
 
 @dataclass(slots=True)
@@ -225,8 +227,8 @@ class Runner:
                 batch = self._read()
                 if batch:
                     self._work(batch)
-                else:
-                    self._journal.wait(self._partition, self._position, timeout_s=0.5)
+                elif self._journal.wait(self._partition, self._position, timeout_s=0.5):
+                    self._stop.wait(self._config.linger_s)
                 if time.monotonic() >= next_checkpoint:
                     next_checkpoint = self._checkpoint_in_turn()
             self.checkpoint()

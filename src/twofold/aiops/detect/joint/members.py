@@ -117,19 +117,16 @@ class Members:
         others = [order[first[each] : first[each + 1]] for each in self._links.get(number, ())]
         return np.concatenate([own, np.concatenate(others)[:room]]) if room and others else own
 
-    def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
-        """All rows, as bytes with the layout they have."""
+    def lend(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
+        """All rows, as bytes with the layout they have; not copied."""
         arrays = {"series": self.series, "pairs": self.pairs, "entities": self.entities}
         return {
-            **{
-                name: each.view(np.uint8).reshape(len(each), each.dtype.itemsize).copy()
-                for name, each in arrays.items()
-            },
-            "sids": self.sids.copy(),
+            **{name: each.view(np.uint8).reshape(len(each), each.dtype.itemsize) for name, each in arrays.items()},
+            "sids": self.sids,
         }
 
     def restore(self, state: State, names: Sequence[str], links: dict[int, list[int]], *, pairs: bool) -> None:
-        """Take back what `snapshot` gave. Raises `KeyError` or `ValueError` when it does not fit."""
+        """Take back what `lend` gave. Raises `KeyError` or `ValueError` when it does not fit."""
         sids = np.array(state["sids"], np.int64)
         series = _back(state["series"], SERIES, len(sids))
         entities = _back(state["entities"], ENTITY, len(names))

@@ -86,6 +86,11 @@ class Joint:
         return len(self._members)
 
     @property
+    def dropped(self) -> Counter[str]:
+        """Samples that were not judged, by reason."""
+        return Counter(late=self.late) if self.late else Counter()
+
+    @property
     def bytes_per_series(self) -> int:
         """State of one series, without the spare rows of growth."""
         return joint.SERIES.itemsize + (joint.PAIR.itemsize if self.config.apart else 0) + 8 + 2 * 4
@@ -107,7 +112,9 @@ class Joint:
             series = self._series(row)
             if series.entity and kind_of(series) != IGNORED:
                 self._members.describe(row, entity=series.entity, kind=kind_of(series))
-        if len(at):
+        if len(at) and int(time_ns.max()) < self._next_ns:
+            self.late += len(at)
+        elif len(at):
             self._pending.append((at, time_ns, value))
 
     def _series(self, row: int) -> Series:
@@ -240,6 +247,10 @@ class Joint:
 
     def snapshot(self) -> State:
         """Rows, samples of the tick that is not over, who calls whom, and what was told."""
+        return {name: each if isinstance(each, bytes) else each.copy() for name, each in self.lend().items()}
+
+    def lend(self) -> State:
+        """`snapshot` without a copy: good until the next sample."""
         members = self._members
         known = {
             "names": members.names,
@@ -253,7 +264,7 @@ class Joint:
         }
         at, time_ns, value = _joined(self._pending)
         held: dict[str, npt.NDArray[np.generic]] = {"held_at": at, "held_time_ns": time_ns, "held_value": value}
-        return {**members.snapshot(), **held, "joint": json.dumps(known).encode()}
+        return {**members.lend(), **held, "joint": json.dumps(known).encode()}
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave.
