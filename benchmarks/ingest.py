@@ -1,14 +1,17 @@
 """Points a second from HTTP to fsynced, detected and in the history, through a real `twofold up` on this machine.
 
-    python -m benchmarks.ingest [--series 10000,100000] [--seconds 30] [--quick] [--scale] [--peers] [--json]
+    python -m benchmarks.ingest [--series 10000,100000] [--seconds 30] [--only panel] [--reader]
+        [--quick] [--scale] [--peers] [--json]
 
 The sender runs on the same cores, and its share is told. Keys per number of series: points_per_s (accepted
 and acknowledged), detected_per_s (through the stages, until the last point), cpu_ns_per_point (both
 processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of both processes),
 bytes_per_idle_series (resident memory that registering the series took), written_bytes_per_point (to the
 device: journal, files, checkpoints), restart_s (from the start of a second process over what the first left until it
-is ready), compacted_bytes_per_point, compact_ns_per_point.
+is ready), compacted_bytes_per_point, compact_ns_per_point; with a reader its answers and their p50 and p99.
 
+Every detector is on, unless `--only` names the stages (an empty name: telemetry is stored and nothing else).
+`--reader` asks through the REST and the Prometheus API what an open dashboard asks, once a second.
 `--scale` takes 1,000 to 1,000,000 series (beyond 200,000 the limit of a tenant is raised); `--peers` sends one
 remote-write stream into Twofold, VictoriaMetrics and Prometheus instead (see `benchmarks.peers.compare`).
 """
@@ -21,13 +24,15 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 import httpx
 import numpy as np
 
+from benchmarks.dashboard import Dashboard
 from benchmarks.load import STEP_S, Load, Watcher, prepare
 from benchmarks.peers import Peer, compacted, twofold
 from benchmarks.peers.compare import compare
@@ -44,6 +49,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", default="10000,100000", help="numbers of series, comma-separated")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each is sent")
+    parser.add_argument("--only", help="stages that run, comma-separated, in place of all")
+    parser.add_argument("--reader", action="store_true", help="one open dashboard reads beside it")
     parser.add_argument("--quick", action="store_true", help="10,000 series for 8 s; with --peers 300 steps")
     parser.add_argument("--scale", action="store_true", help=f"{SCALE} series")
     parser.add_argument("--peers", action="store_true", help="compare with other stores")
@@ -54,7 +61,10 @@ def main() -> None:
     else:
         counts = SCALE if given.scale else "10000" if given.quick else given.series
         seconds = 8.0 if given.quick else given.seconds
-        found = {f"{int(n):,} series": measure(int(n), seconds) for n in counts.split(",")}
+        only = None if given.only is None else [name for name in given.only.split(",") if name]
+        found = {
+            f"{int(n):,} series": measure(int(n), seconds, only=only, reader=given.reader) for n in counts.split(",")
+        }
     print(json.dumps(found) if given.json else _table(found))
 
 
@@ -65,11 +75,13 @@ def _table(found: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def measure(series: int, seconds: float) -> dict[str, float]:
+def measure(
+    series: int, seconds: float, *, only: Collection[str] | None = None, reader: bool = False
+) -> dict[str, float]:
     """One run over a fresh data folder."""
     with tempfile.TemporaryDirectory(prefix="twofold-bench-") as folder:
-        with twofold(Path(folder), 2 * series) as peer:
-            found, points = _run(peer, series, seconds)
+        with twofold(Path(folder), 2 * series, only=only) as peer:
+            found, points = _run(peer, series, seconds, reader=reader)
             peer.process.send_signal(signal.SIGTERM)
             peer.process.wait(120)
         began = time.perf_counter()
@@ -79,19 +91,20 @@ def measure(series: int, seconds: float) -> dict[str, float]:
     return found | {"compacted_bytes_per_point": size / points, "compact_ns_per_point": took / points * 1e9}
 
 
-def _run(peer: Peer, series: int, seconds: float) -> tuple[dict[str, float], int]:
+def _run(peer: Peer, series: int, seconds: float, *, reader: bool) -> tuple[dict[str, float], int]:
     """What a run told, and how many points it sent in all."""
     child = peer.process
     calm(child)
     idle = rss_bytes(child)
-    load = Load(peer.write.replace("/api/v1/write", "/v1/metrics"), "otlp", prepare("otlp", series), clients=CLIENTS)
+    url = peer.write.replace("/api/v1/write", "/v1/metrics")
+    load = Load(url, "otlp", prepare("otlp", series), clients=CLIENTS, head=peer.head)
     first_ns = time.time_ns() - PAST_S * 10**9
     warm, sent = load.run(first_ns, steps=WARM_STEPS)
     _drained(peer, warm_points := sent.points)
     calm(child)
     known = rss_bytes(child)
     used, written, began = cpu_s(child), _written(child), time.perf_counter()
-    with Watcher(lambda: rss_bytes(child)) as rss:
+    with Watcher(lambda: rss_bytes(child)) as rss, Dashboard(peer, load) if reader else nullcontext() as dashboard:
         _, sent = load.run(first_ns + warm * STEP_S * 10**9, seconds=seconds)
         sent_s = time.perf_counter() - began
         _drained(peer, warm_points + sent.points)
@@ -108,7 +121,7 @@ def _run(peer: Peer, series: int, seconds: float) -> tuple[dict[str, float], int
         "bytes_per_idle_series": (known - idle) / series,
         "written_bytes_per_point": (_written(child) - written) / points,
     }
-    return found, warm_points + points
+    return found | (dashboard.told() if dashboard else {}), warm_points + points
 
 
 def _drained(peer: Peer, rows: int, limit_s: float = 600.0) -> None:

@@ -142,11 +142,12 @@ class Load:
         url: Where requests go.
         clients: Connections, each with a thread; no more than requests.
         head: Header lines to send besides.
+
+    Attributes:
+        reached_ns: The stream's own time of now.
     """
 
-    def __init__(
-        self, url: str, protocol: str, requests: list[Request], *, clients: int = 4, head: str = ""
-    ) -> None:
+    def __init__(self, url: str, protocol: str, requests: list[Request], *, clients: int = 4, head: str = "") -> None:
         self._parts = urlsplit(url)
         extra = (
             "Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n" if protocol == "write" else ""
@@ -156,6 +157,7 @@ class Load:
             f"Content-Type: application/x-protobuf\r\n{extra}{head}"
         )
         self._steps = requests[0].steps
+        self.reached_ns = 0
         self._shares = [requests[n::clients] for n in range(min(clients, len(requests)))]
 
     def run(self, first_ns: int, *, steps: int = 0, seconds: float = 0.0, pace_s: float = 0.0) -> tuple[int, Sent]:
@@ -175,6 +177,7 @@ class Load:
                 with self._connect() as connection:
                     for step in turns.of(number):
                         time.sleep(max(0.0, begun + step * pace_s - time.monotonic()))
+                        self.reached_ns = first_ns + step * request_ns
                         for request in self._shares[number]:
                             self._post(connection, request, first_ns + step * request_ns, sent[number])
                         if seconds and time.monotonic() - begun >= seconds:

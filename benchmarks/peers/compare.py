@@ -1,10 +1,10 @@
 """One remote-write stream into Twofold, Prometheus and VictoriaMetrics, one after the other on the same machine.
 
-Twofold comes twice: as it is, with every detector on, and storing only, as the others do. Keys by store: cpu_ns_per_point (until nothing is
-worked off any more, compaction of what was sent included), points_per_s, rss_mb, bytes_per_point (compacted),
-and by the Prometheus HTTP API, medians: one_series_1h_ms, one_series_now_ms, hundred_series_1h_ms by minute,
-hundred_series_now_ms, sum_1h_ms (a metric's series summed by minute), query_cpu_ms (of the store, a question for one
-series over an hour).
+Twofold comes twice: as it is, with every detector on, and storing only, as the others do. Keys by store:
+cpu_ns_per_point (until nothing is worked off any more, compaction of what was sent included), points_per_s, rss_mb,
+bytes_per_point (compacted), and by the Prometheus HTTP API, medians: one_series_1h_ms, one_series_now_ms,
+hundred_series_1h_ms by minute, hundred_series_now_ms, sum_1h_ms (a metric's series summed by minute), query_cpu_ms (of
+the store, a question for one series over an hour).
 """
 
 from __future__ import annotations
