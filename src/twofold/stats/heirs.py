@@ -32,7 +32,7 @@ def take(s: Any, d: Any) -> bool:  # pragma: no cover - compiled
     A row that knows more than its first samples, has an open finding, or is much rougher than its donor stays as it
     is; so does one whose donor has learnt little itself. Sizes are stretched with the level.
     """
-    if s.count < HEAD or s.count >= WORTH or d.count < LEARNT or s.opened_ns != 0 or s.kind != d.kind:
+    if s.count < HEAD or s.count >= WORTH or d.count < LEARNT or s.opened > 0.0 or s.kind != d.kind:
         return False
     level, other = abs(s.level + s.zero), abs(d.level + d.zero)
     ratio = min(max(level / other, 1.0 / MOST_RATIO), MOST_RATIO) if other > 0.0 else 1.0

@@ -123,11 +123,11 @@ def _note(s: Any, y: float, expected: float, margin: float, score: float) -> Non
 @part
 def settle(s: Any) -> None:  # pragma: no cover - compiled
     """Nothing is wrong any more. Steps of a stay that opened no finding are the series' own."""
-    if s.quantum_next > 0.0 and s.opened_ns == 0 and (s.quantum == 0.0 or s.quantum_next < s.quantum):
+    if s.quantum_next > 0.0 and s.opened == 0.0 and (s.quantum == 0.0 or s.quantum_next < s.quantum):
         s.quantum = s.quantum_next
     s.quantum_next = 0.0
-    s.opened_ns = 0
-    s.calm_ns = 0
+    s.opened = 0.0
+    s.calm = 0.0
     s.leave_ns = 0
     s.evidence = 0.0
     s.back = 0
@@ -135,6 +135,12 @@ def settle(s: Any) -> None:  # pragma: no cover - compiled
     s.held = 0
     s.worst_score = 0.0
     s.worst_effect = 0.0
+
+
+@part
+def _after(s: Any, time_ns: int) -> float:  # pragma: no cover - compiled
+    """Seconds from the onset of the stay, plus 1: never 0, which stands for never."""
+    return float((time_ns - s.leave_ns) * NS + 1.0)
 
 
 @part
@@ -177,7 +183,7 @@ def _candidate(
         _note(s, y, expected, margin, score)
     if s.evidence < enough or enough == 0.0:
         return 0
-    s.opened_ns = time_ns
+    s.opened = _after(s, time_ns)
     s.back = 0
     return OPENED
 
@@ -191,12 +197,12 @@ def _ongoing(
         _note(s, y, expected, margin, score)
     if s.side * s.recent < max(0.8 * margin, _size(s)):
         s.back = min(s.back + 1, 1000)
-        if s.calm_ns == 0:
-            s.calm_ns = time_ns
-        return RECOVERED if s.back > 1 and (time_ns - s.calm_ns) * NS >= p.recover_s else 0
+        if s.calm == 0.0:
+            s.calm = _after(s, time_ns)
+        return RECOVERED if s.back > 1 and _after(s, time_ns) - s.calm >= p.recover_s else 0
     s.back = 0
-    s.calm_ns = 0
-    return NEW_LEVEL if (time_ns - s.opened_ns) * NS >= max(p.readmit_s, p.readmit_points * s.period_s) else 0
+    s.calm = 0.0
+    return NEW_LEVEL if _after(s, time_ns) - s.opened >= max(p.readmit_s, p.readmit_points * s.period_s) else 0
 
 
 @part
@@ -215,7 +221,7 @@ def judge(
     s.recent += max(dt_s / (10.0 + dt_s), 0.35) * (clip(away, wide) - s.recent)
     held = s.held
     s.held = min(held + 1, 30000)
-    if s.opened_ns:
+    if s.opened > 0.0:
         return int(_ongoing(s, y, expected, margin, _score(s, sizes, held, p), time_ns, p))
     matters = _matters(s, y, away, margin, quantum, p)
     score = 0.0

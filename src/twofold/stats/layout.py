@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-TAIL_BINS: Final = 32  # steps of 1.3 from 0.25: 0.25 … 850 usual sizes
+TAIL_BINS: Final = 16  # what four bits tell apart; steps of 1.65 from 0.25: 0.25 … 450 usual sizes
 LAST: Final = 8
 CHANNELS: Final = 2  # shock and shift
 HEAD: Final = 8  # samples gathered before anything is judged; their median starts every level
@@ -31,13 +31,13 @@ def row_type(bins: int) -> np.dtype[Any]:
         [
             ("first_ns", "i8"),
             ("last_ns", "i8"),
-            ("calm_ns", "i8"),  # since when an open finding is back in its band; 0 when it is not
             ("leave_ns", "i8"),  # first sample of the present stay out of band: the onset
-            ("opened_ns", "i8"),  # 0 when no finding is open
             ("raw", "f8"),  # last value as received, for counters
             ("zero", "f8"),  # subtracted from values, so that 32-bit state keeps small changes of large values
             ("count", "i4"),
             ("donor", "i4"),  # row, plus one, that it inherits from when it begins; 0 for nobody
+            ("opened", "f4"),  # when a finding opened, in seconds after its onset plus 1; 0 when none is open
+            ("calm", "f4"),  # since when it is back in its band, likewise; 0 when it is not
             ("back", "u2"),  # samples in band since the last one out of it
             ("kind", "u1"),
             ("sides", "u1"),
@@ -72,7 +72,7 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("worst_expected", "f4"),
             ("worst_margin", "f4"),
             ("worst_effect", "f4"),
-            ("block_ns", "i8"),  # begin of the present block of peaks
+            ("block_s", "f4"),  # begin of the present block of peaks, after the first sample
             ("blocks", "u2"),
             ("peaks", "u2", (CHANNELS,)),  # blocks in which something moved
             ("peak", "f4", (CHANNELS,)),  # largest size of the present block
@@ -90,7 +90,11 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("stay_gap", "u1"),  # samples since one stood out
             ("lasting", "f4"),  # fades slowly from the best sample
             ("tails", "u2", (CHANNELS, TAIL_BINS)),
-            ("last", "u1", (CHANNELS, LAST)),  # bins of the last samples, to take them back when they open a finding
+            (
+                "last",
+                "u1",
+                (LAST,),
+            ),  # bins of the last samples, four bits each, to take them back when they open a finding
             ("season", "f4", (bins,)),
         ],
         align=True,

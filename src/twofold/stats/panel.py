@@ -150,7 +150,7 @@ def _learn(
     """Score, judge and learn one sample; its rank is written where there is room. Says what opens or closes."""
     expected = float(s.slow + season) if s.seasonal else float(s.level)
     quantum = float(s.quantum)
-    counted, held = s.opened_ns == 0, s.held
+    counted, held = s.opened == 0.0, s.held
     sizes = score(s, y, season, place, bins, dt_s, p)
     if len(ranks):
         ranks[0] = rank(s, sizes, past(s, sizes[0], sizes[1]))

@@ -88,7 +88,7 @@ def _past(s: Any, channel: int, size: float) -> float:  # pragma: no cover - com
 @part
 def begin(s: Any, time_ns: int) -> None:  # pragma: no cover - compiled
     """Nothing is known of peaks yet; the first block begins."""
-    s.block_ns = time_ns
+    s.block_s = (time_ns - s.first_ns) * NS
     for channel in range(CHANNELS):
         s.peak_spread[channel] = 0.5
         s.moving[channel] = 1.0
@@ -100,12 +100,13 @@ def note(s: Any, u_shock: float, u_shift: float, time_ns: int, p: Any) -> None: 
     """Take a sample into the present block, and with its last one the block into what is usual."""
     s.peak[SHOCK] = max(s.peak[SHOCK], u_shock)
     s.peak[SHIFT] = max(s.peak[SHIFT], u_shift)
-    if (time_ns - s.block_ns) * NS < max(p.block_s, p.block_points * s.period_s):
+    age_s = (time_ns - s.first_ns) * NS
+    if age_s - s.block_s < max(p.block_s, p.block_points * s.period_s):
         return
     for channel in range(CHANNELS):
         _learn(s, channel)
     s.blocks = min(s.blocks + 1, 10000)
-    s.block_ns = time_ns
+    s.block_s = age_s
 
 
 @part

@@ -53,7 +53,7 @@ def clip(x: float, limit: float) -> float:  # pragma: no cover - compiled
 @part
 def _calm(s: Any) -> float:  # pragma: no cover - compiled
     """0 while a finding is open: what is usual is not learnt from what is not."""
-    return 0.0 if s.opened_ns else 1.0
+    return 0.0 if s.opened > 0.0 else 1.0
 
 
 @part
@@ -160,16 +160,11 @@ def _shift(
 @part
 def count(s: Any, sizes: Sizes, held: int, cap: float) -> None:  # pragma: no cover - compiled
     """Take a sample's sizes into the histograms; `held` is from before the sample was judged."""
-    _count(s, 0, sizes[2], held)
-    _count(s, 1, sizes[3], held)
+    s.tails[0, sizes[2]] += 1
+    s.tails[1, sizes[3]] += 1
+    s.last[held % LAST] = sizes[2] | sizes[3] << 4
     s.judged += 1.0
     _age(s, cap)
-
-
-@part
-def _count(s: Any, channel: int, k: int, held: int) -> None:  # pragma: no cover - compiled
-    s.tails[channel, k] += 1
-    s.last[channel, held % LAST] = k
 
 
 @part
@@ -177,7 +172,7 @@ def forget(s: Any) -> None:  # pragma: no cover - compiled
     """Take the samples of a stay that opened a finding out of the histograms: the next fault is no less a fault."""
     for j in range(max(s.held - LAST, 0), s.held):
         for channel in range(CHANNELS):
-            k = s.last[channel, j % LAST]
+            k = s.last[j % LAST] >> 4 * channel & 15
             if s.tails[channel, k] > 0:
                 s.tails[channel, k] -= 1
         s.judged = max(s.judged - 1.0, 0.0)
@@ -237,7 +232,7 @@ def improbable(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no 
     """
     u_shock, u_shift = sizes[0], sizes[1]
     shocks, shifts = above(s.tails[0], u_shock, sizes[2]), above(s.tails[1], u_shift, sizes[3])
-    apart = 0.0 if s.opened_ns else float(held)  # an open finding's samples are not in the histograms
+    apart = 0.0 if s.opened > 0.0 else float(held)  # an open finding's samples are not in the histograms
     others = max(s.judged - apart, 0.0)
     p_shock = tail(max(shocks - apart, 0.0), others, u_shock, p.tail_prior)
     p_shift = tail(max(shifts - apart, 0.0), others, u_shift, p.tail_prior)

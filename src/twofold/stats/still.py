@@ -37,7 +37,7 @@ def watch(s: Any, step: float, x: float) -> int:  # pragma: no cover - compiled
     s.still = min(s.still + 1, MOST)
     if s.stuck or s.still < max(LEAST, TIMES * s.still_most) or s.count < (LIVELY + 1) * s.still:
         return 0
-    if s.kind != GAUGE or x == 0.0 or s.blocks < CALIBRATED or s.opened_ns != 0:
+    if s.kind != GAUGE or x == 0.0 or s.blocks < CALIBRATED or s.opened > 0.0:
         return 0
     s.stuck = 1
     return STUCK

@@ -12,7 +12,7 @@ from twofold.stats.jit import part
 from twofold.stats.layout import TAIL_BINS
 
 SMALLEST: Final = 0.25  # of a usual size: below it all is one bin
-WIDTH: Final = math.log(1.3)
+WIDTH: Final = math.log(1.65)
 
 
 def _bin_by_logarithm(u: float) -> int:

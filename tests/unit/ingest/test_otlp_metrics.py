@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import orjson
 import pytest
 from google.protobuf.json_format import MessageToJson
@@ -21,6 +22,7 @@ from tests.unit.ingest.null import NOW_NS, Bench, NullCatalog
 from twofold.aiops.ingest.counts import Item
 from twofold.aiops.ingest.exemplars import Exemplars, Glances
 from twofold.aiops.ingest.otlp.response import Status
+from twofold.aiops.ingest.rows import is_mark
 from twofold.errors import Overloaded, StorageFull, Unavailable
 from twofold.flow.decode import decode
 from twofold.records.example import Exemplar
@@ -168,12 +170,23 @@ def test_the_future_is_rejected_nan_dropped_and_the_rest_stored(bench: Bench) ->
     assert list(bench.samples()) == [("good", CART)]
 
 
-def test_a_point_that_says_it_has_no_value_is_dropped(bench: Bench) -> None:
-    metric = gauge("a", 1.0)
-    metric.gauge.data_points[0].flags = 1
-    assert not send(bench, metric).HasField("partial_success")
-    assert bench.counts.total(Item.POINTS).dropped == {"no_recorded_value": 1}
-    assert bench.journal.frames == []
+def test_a_point_without_a_recorded_value_marks_the_end_of_its_series(bench: Bench) -> None:
+    lived, ended, counted, spread = (
+        gauge("a", 1.0),
+        gauge("a", 1.0, NOW_NS + 1),
+        total("b", 3),
+        histogram("c", [0.1], [1, 2], 4.0),
+    )
+    for point in (ended.gauge.data_points[0], counted.sum.data_points[0], spread.histogram.data_points[0]):
+        point.flags = 1
+    ended.gauge.data_points[0].ClearField("as_double")
+    assert not send(bench, lived, ended, counted, spread).HasField("partial_success")
+    samples = {name: rows for (name, _), rows in bench.samples().items()}
+    assert samples["a"][0] == (NOW_NS, 1.0)
+    assert set(samples) == {"a", "b", "c.count", "c.sum", "c.bucket"}
+    marks = np.array([rows[-1][1] for rows in samples.values()])
+    assert is_mark(marks).all()
+    assert not bench.counts.imbalance()
 
 
 def test_a_point_whose_series_the_limit_refuses_is_rejected_whole() -> None:

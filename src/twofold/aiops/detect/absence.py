@@ -14,12 +14,11 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.records.time import SECOND_NS
+from twofold.stats.quiet import listen
 
-REGULAR_POINTS: Final = 20
 CHECK_NS: Final = 5 * SECOND_NS
 MOST: Final = 0.5  # when more of the entities than this are silent together, the way to us is broken, not they
 GONE_AFTER: Final = 12  # times `readmit_s`
-NOT_WATCHED: Final = -1
 
 
 @dataclass(slots=True)
@@ -80,19 +79,12 @@ class Absence:
         self, rows: npt.NDArray[Any], entity: npt.NDArray[np.int32], watermark_ns: int
     ) -> Iterator[tuple[bool, Silence]]:
         config = self._config
-        quiet_s = (watermark_ns - np.maximum(rows["last_ns"], self._resumed_ns)) / SECOND_NS
-        limit_s = np.maximum(config.silent_s, config.silent_periods * rows["period_s"])
-        watched = entity != NOT_WATCHED
-        regular = watched & (rows["count"] >= REGULAR_POINTS)
-        count = int(entity.max()) + 1
-        alive = np.zeros(count, np.bool_)
-        alive[entity[watched & (quiet_s <= limit_s)]] = True
-        known = np.zeros(count, np.bool_)
-        known[entity[regular]] = True
+        limits = (float(config.silent_s), float(config.silent_periods), float(config.series_silent_s))
+        regular, lost = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        known, alive = (np.zeros(int(entity.max()) + 1, np.bool_) for _ in range(2))
+        listen(rows, entity, watermark_ns, self._resumed_ns, limits, (regular, lost, known, alive))
         silent = known & ~alive
-        lived_s = (rows["last_ns"] - rows["first_ns"]) / SECOND_NS
-        lost = regular & (quiet_s > config.series_silent_s) & (lived_s >= config.series_silent_s)
-        partly = np.zeros(count, np.bool_)
+        partly = np.zeros(len(known), np.bool_)
         partly[entity[lost]] = True
         partly &= alive
         yield from self._end(rows, entity, silent | partly, watermark_ns)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.aiops.detect import words
-from twofold.aiops.detect.absence import NOT_WATCHED, Absence, Silence
+from twofold.aiops.detect.absence import Absence, Silence
 from twofold.aiops.detect.bands import Band, band_of
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
@@ -31,6 +31,7 @@ from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Origin, Series, sid_text
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.stats.layout import IGNORED, MOVES_AGAIN, NEW_LEVEL, OPENED, STUCK
+from twofold.stats.quiet import NOT_WATCHED
 from twofold.store.catalog import Catalog
 
 WORSE: Final = 1.1  # an effect this many times the one told is worth telling again

@@ -117,8 +117,8 @@ class Table:
     def settle(self, row: int) -> None:
         """End what a row holds of an open finding."""
         for name in (
-            "opened_ns",
-            "calm_ns",
+            "opened",
+            "calm",
             "leave_ns",
             "evidence",
             "held",

@@ -38,12 +38,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from twofold.aiops.ingest.buckets import Ladders, boundary, number_text
 from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.otlp.message import IDENTITY, pick, texts
-from twofold.aiops.ingest.rows import RowList, Rows
+from twofold.aiops.ingest.rows import STALE, RowList, Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.aiops.ingest.starts import Beginnings
 from twofold.records.series import SeriesKind
 
-NO_RECORDED_VALUE: Final = 1  # DataPointFlags: the sender says that it has nothing to say
+NO_RECORDED_VALUE: Final = 1  # DataPointFlags: the series ended
 SCOPE: Final = "otel.scope.name"
 LABELS: Final = ("service.name", *IDENTITY)  # metric and labels alone name a series: two services are never one
 
@@ -123,8 +123,6 @@ class _Walk:
                 self._found.rejected["no_temporality"] += 1
             elif not self._metric.name:
                 self._found.rejected["no_name"] += 1
-            elif point.flags & NO_RECORDED_VALUE:
-                self._found.dropped["no_recorded_value"] += 1
             elif reason := add(point, kind):
                 self._found.rejected[reason] += 1
             else:
@@ -133,13 +131,14 @@ class _Walk:
     def _row(
         self, name: str, labels: dict[str, str], kind: SeriesKind, point: Any, value: float, unit: str | None = None
     ) -> None:
+        ended = bool(point.flags & NO_RECORDED_VALUE)
         unit = self._metric.unit if unit is None else unit
         sid = self._index.resolve(name, labels, entity=self._entity, tenant=self._tenant, unit=unit, kind=kind)
-        if kind is SeriesKind.COUNTER and self._begun is not None:
+        if kind is SeriesKind.COUNTER and self._begun is not None and not ended:
             start_ns = point.start_time_unix_nano
             if self._begun.is_new(sid, start_ns, point.time_unix_nano):
                 self._found.add(sid, start_ns, 0.0)
-        self._found.add(sid, point.time_unix_nano, value)
+        self._found.add(sid, point.time_unix_nano, STALE if ended else value)
 
     def _number(self, point: NumberDataPoint, kind: SeriesKind) -> str:
         match point.WhichOneof("value"):
@@ -147,6 +146,8 @@ class _Walk:
                 value = point.as_double
             case "as_int":
                 value = float(point.as_int)
+            case _ if point.flags & NO_RECORDED_VALUE:
+                value = STALE
             case _:
                 return "no_value"
         self._row(self._metric.name, self._base | texts(point.attributes), kind, point, value)
