@@ -34,6 +34,7 @@ COUPLED_CLIP: Final = 5.0  # and past which it says no more about coupling
 SHARPER: Final = 2.6  # sums vary less than their parts: their histogram has finer steps
 MUCH: Final = 1e200
 LIVE_TICKS: Final = 40
+MOST_SAMPLES: Final = 65_535  # of a series in a tick; more change its mean no further
 PRIOR: Final = 10.0  # samples that what was not seen yet is worth
 CAP: Final = 20_000.0  # samples after which a histogram is halved
 CALM: Final = 1.0  # powers of ten below the threshold at which a stay counts as over
@@ -51,16 +52,16 @@ SERIES: Final = np.dtype(
         ("raw", "f8"),  # newest value as received, for counters
         ("sum", "f8"),  # of the values of this tick
         ("raw_ns", "i8"),
-        ("tick", "i8"),  # the newest with a value
+        ("tick", "u4"),  # the newest with a value
         ("entity", "i4"),
         ("count", "i4"),  # ticks learnt
-        ("samples", "i4"),  # of this tick
         ("fast", "f4"),
         ("size", "f4"),  # usual distance from the fast level
         ("slow", "f4"),
         ("spread", "f4"),  # usual distance from the slow level
         ("z", "f4"),
         ("peak", "f4"),  # largest z since the entity was judged
+        ("samples", "u2"),  # of this tick
         ("kind", "u1"),
         ("fresh", "u1"),
     ],
@@ -172,8 +173,9 @@ def _take(s: Any, time_ns: int, value: float, tick: int) -> None:  # pragma: no 
         s.tick = tick
         s.sum = 0.0
         s.samples = 0
-    s.sum += x
-    s.samples += 1
+    if s.samples < MOST_SAMPLES:
+        s.sum += x
+        s.samples += 1
 
 
 @part

@@ -34,7 +34,7 @@ class RowIndex:
         self._table = np.full(1024, EMPTY, np.int32)
         self._sids = np.empty(512, np.int64)
         self._count = 0
-        self._batches: dict[tuple[int, int, int], tuple[Int64s, Int32s]] = {}
+        self._batches: dict[tuple[int, int, int], Int32s] = {}
         self._remembered = 0
         if sids is not None and len(sids):
             self.rows(sids)
@@ -50,7 +50,7 @@ class RowIndex:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        batches = sum(sids.nbytes + rows.nbytes for sids, rows in self._batches.values())
+        batches = sum(rows.nbytes for rows in self._batches.values())
         return self._table.nbytes + self._sids.nbytes + batches
 
     def rows(self, sids: Int64s) -> Int32s:
@@ -60,15 +60,15 @@ class RowIndex:
             return self._resolved(sids)
         key = (len(sids), int(sids[0]), int(sids[-1]))
         known = self._batches.get(key)
-        if known is not None and np.array_equal(known[0], sids):
-            return known[1]
+        if known is not None and _are(self._sids, known, sids):
+            return known
         rows = self._resolved(sids)
         if known is None:
             self._remembered += len(sids)
         if self._remembered > REMEMBERED:
             self._batches.clear()
             self._remembered = len(sids)
-        self._batches[key] = (sids.copy(), rows)
+        self._batches[key] = rows
         return rows
 
     def _resolved(self, sids: Int64s) -> Int32s:
@@ -120,6 +120,15 @@ def _resolve(
             count += 1
         out[i] = row
     return len(wanted), count
+
+
+@kernel
+def _are(sids: Int64s, rows: Int32s, wanted: Int64s) -> bool:  # pragma: no cover - compiled
+    """Whether these rows, as many, are those of the wanted sids."""
+    for i in range(len(wanted)):  # noqa: SIM110 - `all` does not compile
+        if sids[rows[i]] != wanted[i]:
+            return False
+    return True
 
 
 @kernel

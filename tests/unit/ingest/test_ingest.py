@@ -94,7 +94,9 @@ def test_the_clock_ticks_for_tenants_with_live_telemetry_only() -> None:
 
 
 def test_a_new_series_met_by_many_requests_at_once_is_defined_before_each_use() -> None:
-    bench = Bench()
+    bench = Bench(
+        config=IngestConfig(workers=8)
+    )  # as many as ask: each call of the client has an event loop of its own
     body = metrics_request(*(gauge(f"m{number}", 1.0) for number in range(20))).SerializeToString()
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda _: bench.client.post("/v1/metrics", content=body, headers=PROTOBUF), range(24))

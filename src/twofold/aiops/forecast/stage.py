@@ -34,6 +34,7 @@ from twofold.stats.fill import LEAST, Fill, fill
 from twofold.stats.rows import RowIndex
 from twofold.store.catalog import Catalog
 
+Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -77,7 +78,7 @@ class Capacity:
         self.config = config or CapacityConfig()
         self._catalog, self._model, self._tenant = catalog, model, tenant
         self._index = RowIndex()
-        self._watched: Int64s = np.empty(0, np.int64)  # by row of the index: place below, or NOT_WATCHED
+        self._watched: Int32s = np.empty(0, np.int32)  # by row of the index: place below, or NOT_WATCHED
         self._series: list[Series] = []
         self._limits: list[Limit] = []
         self._rings = (Ring(FINE_NS, FINE_STEPS), Ring(COARSE_NS, COARSE_STEPS))
@@ -116,7 +117,7 @@ class Capacity:
         """Learn what the new sids are."""
         known = len(self._watched)
         new = self._index.sids[known:].tolist()
-        places = np.full(len(new), _NOT_WATCHED, np.int64)
+        places = np.full(len(new), _NOT_WATCHED, np.int32)
         for number, sid in enumerate(new):
             try:
                 series = self._catalog.get(sid, tenant=self._tenant)
@@ -254,7 +255,7 @@ class Capacity:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
         try:
             self._index = RowIndex(np.array(state["sids"], np.int64))
-            kept = np.array(state["watched"], np.int64).reshape(len(self._index))
+            kept = np.array(state["watched"], np.int32).reshape(len(self._index))
             self._judged_ns = int(np.asarray(state["judged_ns"])[0])
             self._open = {row: decode(Forecast, text) for row, text in json.loads(bytes(state["open"]))}
             self._agreed = Counter(dict(json.loads(bytes(state["agreed"]))))
@@ -266,7 +267,7 @@ class Capacity:
             ) from error
         for name, ring in zip(("fine", "coarse"), self._rings, strict=True):
             ring.restore(name, state)
-        self._series, self._limits, self._watched = [], [], np.empty(0, np.int64)
+        self._series, self._limits, self._watched = [], [], np.empty(0, np.int32)
         self._meet()
         if not (self._watched == kept).all():
             raise Corrupt("the series with a limit are not those of the state; replay the journal")

@@ -64,7 +64,8 @@ class IngestConfig:
         max_ratio: Largest decompressed / compressed size, asked only of bodies past 1 MiB decompressed.
         body_timeout_s: A body must be complete within this time.
         in_flight_bytes: Bytes of all requests being read, decoded or written; past it new ones get 429.
-        workers: Threads that decode and wait for the journal, of one tenant; as many requests share one sync.
+        workers: Threads that decode and wait for the journal, of one tenant; as many requests share one sync. More only
+            hand the interpreter's lock back and forth, unless a sync takes long.
         future_s: Live telemetry stamped later than this past the receiver's clock is rejected.
         tick_s: Time between two clock frames in the journal, once anything live came in.
         scrape: Prometheus endpoints to pull from.
@@ -83,7 +84,7 @@ class IngestConfig:
     max_ratio: float = 200.0
     body_timeout_s: float = 10.0
     in_flight_bytes: int = 192 * MIB
-    workers: int = 8
+    workers: int = 3
     future_s: float = 600.0
     tick_s: float = 1.0
     scrape: tuple[ScrapeTarget, ...] = ()

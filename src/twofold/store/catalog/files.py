@@ -28,7 +28,7 @@ METRIC_BITS: Final = 20
 MAX_IDENTITY_BYTES: Final = 16 << 10
 _SAVED_AT_ONCE: Final = 50_000
 _METRICS: Final = 10_000  # whose hash is remembered
-_NONE: Final = array("q")
+_NONE: Final = array("i")
 
 
 class FileCatalog:
@@ -232,7 +232,7 @@ class _Tenant:
         self._crowds: dict[str, tuple[int, Crowd]] = {}
         self.packed = Packed()
         self._entity_of: dict[bytes, str] = {}
-        self._entities: dict[str, array[int]] = {}
+        self._entities: dict[str, array[int]] = {}  # rows of `packed`, half as large as sids
         self._metrics: dict[str, array[int]] = {}
         self._moved: dict[bytes, int] = {}  # identities whose own hash was taken by another
 
@@ -254,8 +254,9 @@ class _Tenant:
         if entity is None:
             entity = self._entity_of[rest] = orjson.loads(rest)[0]
         self.packed.add(sid, identity, rest)
-        self._metrics.setdefault(metric, array("q")).append(sid)
-        self._entities.setdefault(entity, array("q")).append(sid)
+        row = len(self.packed) - 1
+        self._metrics.setdefault(metric, array("i")).append(row)
+        self._entities.setdefault(entity, array("i")).append(row)
         if sid != series_id(metric, self.name, identity):
             self._moved[identity] = sid
 
@@ -263,16 +264,16 @@ class _Tenant:
         """Series of a metric."""
         return len(self._metrics.get(metric, _NONE))
 
-    def sids(self, metric: str, after: int) -> array[int]:
+    def sids(self, metric: str, after: int) -> list[int]:
         """Of a metric's series but so many of the first."""
-        return self._metrics.get(metric, _NONE)[after:]
+        return [self.packed.sid(row) for row in self._metrics.get(metric, _NONE)[after:]]
 
     def crowd(self, metric: str = "") -> Crowd:
         """What fills a metric, or the largest metric; looked up at refusals 1, 2, 4, 8 and so on."""
         refusals, found = self._crowds.get(metric, (0, None))
         if found is None or refusals & (refusals + 1) == 0:
             name = metric or max(self._metrics, key=self.size, default="")
-            newest = (self.packed[sid][0] for sid in reversed(self._metrics.get(name, _NONE)))
+            newest = (self.packed[self.packed.sid(row)][0] for row in reversed(self._metrics.get(name, _NONE)))
             found = crowd_of(name, self.size(name), newest)
         self._crowds[metric] = (refusals + 1, found)
         return found
@@ -283,12 +284,12 @@ class _Tenant:
 
     def candidates(self, entity: str, metric: str) -> list[int]:
         """Sids to look through: the shortest list that holds every match."""
-        lists: list[Sequence[int]] = []
+        lists: list[array[int]] = []
         if entity:
             lists.append(self._entities.get(entity, _NONE))
         if metric:
             lists.append(self._metrics.get(metric, _NONE))
-        return list(min(lists, key=len) if lists else self.packed)
+        return [self.packed.sid(row) for row in min(lists, key=len)] if lists else list(self.packed)
 
 
 def series_id(metric: str, tenant: str, identity: bytes, attempt: int = 0) -> int:

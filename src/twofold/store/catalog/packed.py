@@ -54,6 +54,10 @@ class Packed:
         row = self._rows.get(sid)
         return None if row is None else (self._identity(row), self._texts[self._rest[row]])
 
+    def sid(self, row: int) -> int:
+        """The sid that came at this place."""
+        return self._sids[row]
+
     def add(self, sid: int, identity: bytes, rest: bytes) -> None:
         """Take a definition."""
         number = self._rests.get(rest)

@@ -48,10 +48,10 @@ class CompactConfig:
         threads: Threads of DuckDB.
     """
 
-    rows: int = 3_000_000
+    rows: int = 2_000_000
     step_bytes: int = 96 << 20
     settle_s: float = 900.0
-    small_rows: int = 2_000_000
+    small_rows: int = 1_500_000
     small_files: int = 16
     kept_hours: int = 1
     threads: int = 1

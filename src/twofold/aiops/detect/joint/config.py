@@ -62,6 +62,8 @@ class JointConfig:
             value = getattr(self, each.name)
             if each.type != "bool" and (isinstance(value, bool) or not 0 < value < math.inf):
                 raise ConfigError(f"{each.name} is {value!r}, must be a number above 0", setting=each.name)
+        if self.tick_s < 1:
+            raise ConfigError(f"tick_s is {self.tick_s!r}, must be at least 1", setting="tick_s")
 
     @property
     def on(self) -> bool:
