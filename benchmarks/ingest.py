@@ -6,7 +6,7 @@
 The sender runs on the same cores, and its share is told. Keys per number of series: points_per_s (accepted
 and acknowledged), detected_per_s (through the stages, until the last point), cpu_ns_per_point (both
 processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of both processes),
-bytes_per_idle_series (resident memory that registering the series took), written_bytes_per_point (to the
+bytes_per_idle_series (resident memory that registering the series took, once it settled), written_bytes_per_point (to the
 device: journal, files, checkpoints), restart_s (from the start of a second process over what the first left until it
 is ready), compacted_bytes_per_point, compact_ns_per_point; with a reader its answers and their p50 and p99.
 
@@ -40,6 +40,7 @@ from benchmarks.peers.process import calm, cpu_s, family, rss_bytes
 
 CLIENTS: Final = 16
 WARM_STEPS: Final = 3  # series are registered and kernels compiled before the clock starts
+SETTLED_S: Final = 20  # a process that does nothing gives spare memory back within so long
 PAST_S: Final = 40 * 86_400  # the stream begins so long ago, and runs much faster than time
 SCALE: Final = "1000,10000,100000,1000000"
 
@@ -102,7 +103,7 @@ def _run(peer: Peer, series: int, seconds: float, *, reader: bool) -> tuple[dict
     warm, sent = load.run(first_ns, steps=WARM_STEPS)
     _drained(peer, warm_points := sent.points)
     calm(child)
-    known = rss_bytes(child)
+    known = _settled(child)
     used, written, began = cpu_s(child), _written(child), time.perf_counter()
     with Watcher(lambda: rss_bytes(child)) as rss, Dashboard(peer, load) if reader else nullcontext() as dashboard:
         _, sent = load.run(first_ns + warm * STEP_S * 10**9, seconds=seconds)
@@ -122,6 +123,15 @@ def _run(peer: Peer, series: int, seconds: float, *, reader: bool) -> tuple[dict
         "written_bytes_per_point": (_written(child) - written) / points,
     }
     return found | (dashboard.told() if dashboard else {}), warm_points + points
+
+
+def _settled(child: subprocess.Popen[bytes]) -> float:
+    """What memory goes down to while nothing happens."""
+    lowest = rss_bytes(child)
+    for _ in range(SETTLED_S):
+        time.sleep(1.0)
+        lowest = min(lowest, rss_bytes(child))
+    return lowest
 
 
 def _drained(peer: Peer, rows: int, limit_s: float = 600.0) -> None:

@@ -44,9 +44,19 @@ class Spare:
         from_bytes: A process smaller than this keeps what it has: it takes it again soon.
         most_bytes: A larger one may grow by so much before it is looked through again.
         every_s: Pause between looks.
+        quiet_looks: After so many looks without growth a process gives back what little is spare, too.
     """
 
-    def __init__(self, from_bytes: int = 768 << 20, most_bytes: int = 64 << 20, every_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        from_bytes: int = 768 << 20,
+        most_bytes: int = 64 << 20,
+        every_s: float = 0.5,
+        quiet_looks: int = 10,
+    ) -> None:
+        self._quiet_looks = quiet_looks
+        self._quiet = 0
+        self._seen_bytes = 0
         self._from_bytes = from_bytes
         self._most_bytes = most_bytes
         self._every_s = every_s
@@ -71,9 +81,12 @@ class Spare:
             self._thread = None
 
     def give_back(self) -> bool:
-        """Give back what is spare if the process grew by much; says whether it did."""
-        limit_bytes = max(self._from_bytes, self._left_bytes + self._most_bytes)
-        if self._trim is None or _resident_bytes() <= limit_bytes:
+        """Give back what is spare if the process grew by much, or grows no more; says whether it did."""
+        resident = _resident_bytes()
+        self._quiet = self._quiet + 1 if resident <= self._seen_bytes else 0
+        self._seen_bytes = resident
+        limit_bytes = self._left_bytes + (self._most_bytes if self._quiet != self._quiet_looks else 0)
+        if self._trim is None or resident <= max(self._from_bytes, limit_bytes):
             return False
         self._trim(0)
         self._left_bytes = _resident_bytes()
