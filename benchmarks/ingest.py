@@ -6,7 +6,7 @@
 The sender runs on the same cores, and its share is told. Keys per number of series: points_per_s (accepted
 and acknowledged), detected_per_s (through the stages, until the last point), cpu_ns_per_point (both
 processes of Twofold), sender_ns_per_point, ack_p99_ms, rss_mb (highest sum of both processes),
-bytes_per_idle_series (resident memory that registering the series took, once it settled), written_bytes_per_point (to the
+bytes_per_idle_series (resident memory that registering the series took, once settled), written_bytes_per_point (to the
 device: journal, files, checkpoints), restart_s (from the start of a second process over what the first left until it
 is ready), compacted_bytes_per_point, compact_ns_per_point; with a reader its answers and their p50 and p99.
 
