@@ -18,6 +18,7 @@ from twofold.records.entity import Edge, Relation
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS, to_datetime
+from twofold.stats.joint import SERIES
 
 Floats = npt.NDArray[np.float64]
 TICK_S = 15.0
@@ -168,7 +169,31 @@ def test_samples_of_a_tick_that_is_over_are_counted_and_change_nothing() -> None
     late = samples_batch(sids, np.full(len(sids), START_NS), np.full(len(sids), 1e9))
     stage.process([Samples(data=late)])
     assert feed(stage, sids, noise(10, seed=3), start=50) == feed(other, sids, noise(10, seed=3), start=50)
-    assert stage.late == len(sids)
+    assert stage.dropped == {"late": len(sids)}
+
+
+def test_samples_of_ticks_that_are_over_are_not_held() -> None:
+    catalog = MemoryCatalog()
+    sids = series_of(catalog)
+    stage = Joint(catalog)
+    stage.advance(START_NS + 3600 * SECOND_NS)
+    for n in range(100):
+        late = samples_batch(sids, np.full(len(sids), START_NS + n), np.full(len(sids), 1.0))
+        stage.process([Samples(data=late)])
+    assert len(stage.snapshot()["held_at"]) == 0
+    assert stage.dropped == {"late": 100 * len(sids)}
+
+
+def test_a_tick_of_very_many_samples_is_their_mean_all_the_same() -> None:
+    catalog = MemoryCatalog()
+    (sid, *_) = series_of(catalog)
+    stage = Joint(catalog)
+    many = 70_000
+    times = START_NS + np.arange(many, dtype=np.int64)
+    stage.process([Samples(data=samples_batch(np.full(many, sid), times, np.full(many, 7.0)))])
+    stage.advance(START_NS + 60 * SECOND_NS)
+    rows = np.frombuffer(np.ascontiguousarray(stage.snapshot()["series"]).tobytes(), SERIES)
+    assert rows[0]["sum"] / rows[0]["samples"] == 7.0
 
 
 def test_a_finding_ends_when_its_entity_sends_nothing_more() -> None:
@@ -219,6 +244,11 @@ def test_a_state_of_another_layout_is_corrupt() -> None:
     state["joint"] = bytes(state["joint"]).replace(b"fast", b"slow")
     with pytest.raises(Corrupt, match="another layout"):
         stage.restore(state)
+
+
+def test_a_tick_is_no_shorter_than_a_second() -> None:
+    with pytest.raises(ConfigError, match=r"tick_s is 0\.5, must be at least 1"):
+        JointConfig(tick_s=0.5)
 
 
 @pytest.mark.parametrize("bad", [0, -1, float("inf"), True])
