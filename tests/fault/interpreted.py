@@ -137,6 +137,6 @@ for _module in ("text", "values", "distinct", "peer", "events", "table", "otlp",
     if hasattr(_loaded, "np") and _module != "table":  # which works on arrays
         _loaded.np = _numbers  # type: ignore[attr-defined]
 _table = importlib.import_module("twofold.aiops.ingest.walk.table")
-_place = _table._place
-_table._place = lambda table, h: _place(table, Word(h))  # type: ignore[attr-defined]  # from an array it is numpy's
+_find = _table._find
+_table._find = lambda places, pairs, h: _find(places, pairs, Word(h))  # type: ignore[attr-defined]  # from an array it is numpy's
 vars(known)["secrets"] = types.SimpleNamespace(randbits=lambda _: 0x9E3779B97F4A7C15)  # one seed for every run

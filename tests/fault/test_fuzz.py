@@ -77,9 +77,9 @@ def test_what_breaks_a_decoder_is_found(tmp_path: Path, monkeypatch: pytest.Monk
 def test_interpreted_walkers_know_as_many_series_as_compiled_ones() -> None:
     """The table of hashes grows under them as it does under the compiled ones."""
     grow = "import tests.fault.interpreted\nimport numpy as np\nfrom twofold.aiops.ingest.walk import table\n"
-    grow += "small, large = np.zeros(8, np.uint64), np.zeros(16, np.uint64)\n"
-    grow += "small[2:6] = [7, 1, 1 << 63, 2]\ntable.rebuild(small, large)\n"
-    grow += "assert sorted(large[large > 0].tolist()) == [1, 2, 7, 1 << 63]\n"
+    grow += "pairs, places = np.array([7, 1, 1 << 63, 2], np.uint64), np.zeros(8, np.int32)\n"
+    grow += "table.index(places, pairs, 2)\n"
+    grow += "assert sorted(places.tolist()) == [0] * 6 + [1, 2]\n"
     command = [sys.executable, "-c", grow]
     grown = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False, timeout=START_S)
     assert grown.returncode == 0, grown.stderr

@@ -107,8 +107,17 @@ def _slot(table: Int32s, sids: Int64s, sid: int) -> int:  # pragma: no cover - c
 def _resolve(
     table: Int32s, sids: Int64s, count: int, wanted: Int64s, out: Int32s, start: int
 ) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Fill `out` from `start` until done or the table is half full; gives how far it came, and the rows."""
+    """Fill `out` from `start` until done or the table is half full; gives how far it came, and the rows.
+
+    Senders name series in one order again and again, so the row after the last one is looked at first: of millions of
+    series no cache holds the table.
+    """
+    row = -1
     for i in range(start, len(wanted)):
+        row += 1
+        if row < count and sids[row] == wanted[i]:
+            out[i] = row
+            continue
         slot = _slot(table, sids, wanted[i])
         row = table[slot]
         if row == -1:

@@ -36,6 +36,8 @@ _REFUSED: Final = DROPPED - 16  # in the table: `_REFUSED - sid` for a sid below
 
 log = logging.getLogger(__name__)
 
+_Table = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]  # see `walk.table`
+
 
 @dataclass(frozen=True, slots=True)
 class Walked:
@@ -71,7 +73,7 @@ class Known:
         self._retry: dict[str, float] = {}
         self._kernels: _Kernels | None = None
         self._seed = np.uint64(secrets.randbits(64))
-        self._tables: dict[str, npt.NDArray[np.uint64]] = {}
+        self._tables: dict[str, _Table] = {}
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -85,10 +87,10 @@ class Known:
         kernels = _Kernels(self._walker)
         walked = self._walk(kernels, b"")
         if walked is not None:
-            table = np.zeros(2, np.uint64)
+            places, pairs = table = _empty(1)
             self._gather(kernels, walked, table)
-            kernels.table.insert(walked.rows.ctypes.data, 0, table, np.empty(0, np.int64))
-            kernels.table.rebuild(table, table.copy())
+            kernels.table.insert(walked.rows.ctypes.data, 0, places, pairs, 0, np.empty(0, np.int64))
+            kernels.table.index(places, pairs, 0)
         self._kernels = kernels
 
     def decode(self, body: bytes, tenant: str, validated: Callable[[], Rows]) -> Rows:
@@ -134,8 +136,9 @@ class Known:
         with self._lock:
             table = self._roomy(self._kernels, tenant, walked.count)
             sids, refused = self._with_refused(rows.sid, tenant)
-            added = self._kernels.table.insert(walked.rows.ctypes.data, walked.count, table, sids)
-            self._counts[tenant] += added
+            held = self._counts[tenant]
+            added = self._kernels.table.insert(walked.rows.ctypes.data, walked.count, *table, held, sids)
+            self._counts[tenant] = held + added
             self._refused[tenant] = self._refused.get(tenant, 0) + min(refused, added)
             self._tables[tenant] = table
 
@@ -160,29 +163,35 @@ class Known:
         return None if count < 0 else Walked(rows, count, points)
 
     @staticmethod
-    def _gather(kernels: _Kernels, walked: Walked, table: npt.NDArray[np.uint64]) -> Rows | None:
+    def _gather(kernels: _Kernels, walked: Walked, table: _Table) -> Rows | None:
         count = walked.count
         sid, time_ns = np.empty(count, np.int64), np.empty(count, np.int64)
         value, point = np.empty(count, np.float64), np.empty(count, np.int32)
-        missing = kernels.table.gather(walked.rows.ctypes.data, count, table, sid, time_ns, value, point)
+        missing = kernels.table.gather(walked.rows.ctypes.data, count, *table, sid, time_ns, value, point)
         return None if missing else Rows(sid, time_ns, value, point, walked.points)
 
-    def _roomy(self, kernels: _Kernels, tenant: str, more: int) -> npt.NDArray[np.uint64]:
+    def _roomy(self, kernels: _Kernels, tenant: str, more: int) -> _Table:
         """The tenant's table, at most half full once `more` are in; begun anew past `MAX_KNOWN`."""
         table = self._tables.get(tenant)
         held = self._counts.get(tenant, 0)
         if table is None or held + more > MAX_KNOWN:
-            table, held = np.zeros(2 * _FIRST_PLACES, np.uint64), 0
+            table, held = _empty(_FIRST_PLACES), 0
             self._refused[tenant] = 0
         self._counts[tenant] = held
-        places = len(table) // 2
-        while places < 2 * (held + more):
-            places *= 2
-        if 2 * places > len(table):
-            grown = np.zeros(2 * places, np.uint64)
-            kernels.table.rebuild(table, grown)
-            table = grown
+        places, pairs = table
+        room = len(places)
+        while room < 2 * (held + more):
+            room *= 2
+        if room > len(places):
+            table = _empty(room)
+            table[1][: 2 * held] = pairs[: 2 * held]
+            kernels.table.index(*table, held)
         return table
+
+
+def _empty(places: int) -> _Table:
+    """Room for half as many pairs; places are a power of two."""
+    return np.zeros(places, np.int32), np.zeros(max(places, 2), np.uint64)
 
 
 class Compiles(Protocol):

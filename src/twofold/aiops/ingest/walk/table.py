@@ -1,7 +1,8 @@
-"""From hashes to sids: an open-addressing table in one array of (hash, sid + 1) pairs.
+"""From hashes to sids: pairs of (hash, sid + 1) in the order of first sight, and a hash table of their places.
 
-Many threads look up while one inserts: a place is written once, each half in one store, and a
-reader that sees only one half takes it for unknown, which is always right.
+A sender names its series in one order again and again, so the pair after the last one is looked at first: of a million
+series no cache holds the table. Many threads look up while one inserts: a pair's sid is written before its hash, and
+both before their place, and a reader that sees only a part takes it for unknown, which is always right.
 """
 
 from __future__ import annotations
@@ -12,25 +13,27 @@ import numpy.typing as npt
 from twofold.aiops.ingest.walk.pointer import U, load64
 from twofold.stats.jit import kernel, part
 
-Table = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int32]
+Pairs = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
 
 @part
-def _place(table: Table, h: np.uint64) -> int:  # pragma: no cover - compiled
-    """Where the hash stands, or would."""
-    mask = (len(table) >> 1) - 1
-    place = int(h >> U(1)) & mask
-    while table[2 * place] != h and table[2 * place] != U(0):
-        place = (place + 1) & mask
-    return 2 * place
+def _find(places: Places, pairs: Pairs, h: np.uint64) -> int:  # pragma: no cover - compiled
+    """Where the place of the hash's pair stands, plus one, or would."""
+    mask = len(places) - 1
+    at = int(h >> U(1)) & mask
+    while places[at] != 0 and pairs[2 * (places[at] - 1)] != h:
+        at = (at + 1) & mask
+    return at
 
 
 @kernel
 def gather(
     rows: int,
     count: int,
-    table: Table,
+    places: Places,
+    pairs: Pairs,
     sid: Ints,
     time_ns: Ints,
     value: npt.NDArray[np.float64],
@@ -40,11 +43,14 @@ def gather(
     missing = 0
     time_bits = time_ns.view(np.uint64)
     value_bits = value.view(np.uint64)
+    place = -1
     for row in range(count):
         at = rows + (row << 5)
         h = load64(at)
-        place = _place(table, h)
-        known = table[place + 1] if table[place] == h else U(0)
+        place += 1
+        if 2 * place >= len(pairs) or pairs[2 * place] != h:
+            place = int(places[_find(places, pairs, h)]) - 1
+        known = pairs[2 * place + 1] if place >= 0 else U(0)
         if known == U(0):
             missing += 1
         sid[row] = np.int64(known) - 1
@@ -55,30 +61,31 @@ def gather(
 
 
 @kernel
-def insert(rows: int, count: int, table: Table, sid: Ints) -> int:  # pragma: no cover - compiled
+def insert(
+    rows: int, count: int, places: Places, pairs: Pairs, held: int, sid: Ints
+) -> int:  # pragma: no cover - compiled
     """Take the hash of each row whose sid is not negative, or its new sid; gives how many are new.
 
-    There must be room.
+    `held` pairs are there before. There must be room.
     """
     added = 0
     for row in range(count):
         if sid[row] >= 0:
             h = load64(rows + (row << 5))
-            place = _place(table, h)
-            if table[place] == U(0):
-                table[place] = h
-                table[place + 1] = U(sid[row] + 1)
+            at = _find(places, pairs, h)
+            if places[at] == 0:
+                place = held + added
+                pairs[2 * place + 1] = U(sid[row] + 1)
+                pairs[2 * place] = h
+                places[at] = place + 1
                 added += 1
-            elif table[place + 1] != U(sid[row] + 1):
-                table[place + 1] = U(sid[row] + 1)
+            else:
+                pairs[2 * (places[at] - 1) + 1] = U(sid[row] + 1)
     return added
 
 
 @kernel
-def rebuild(old: Table, table: Table) -> None:  # pragma: no cover - compiled
-    """Move every pair into a larger table."""
-    for at in range(0, len(old), 2):
-        if old[at] != U(0):
-            place = _place(table, old[at])
-            table[place] = old[at]
-            table[place + 1] = old[at + 1]
+def index(places: Places, pairs: Pairs, held: int) -> None:  # pragma: no cover - compiled
+    """Fill an empty table with the places of so many pairs."""
+    for place in range(held):
+        places[_find(places, pairs, pairs[2 * place])] = place + 1
