@@ -56,4 +56,4 @@ def test_a_batch_met_before_gets_the_same_rows_and_one_that_only_looks_alike_its
             for sid in batch.tolist():
                 plain.setdefault(sid, len(plain))
             assert index.rows(batch).tolist() == [plain[sid] for sid in batch.tolist()]
-        assert sum(len(each) for each, _ in index._batches.values()) <= 1000
+        assert sum(len(each) for each in index._batches.values()) <= 1000
