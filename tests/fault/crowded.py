@@ -147,9 +147,11 @@ def serve(folder: str, limit: int) -> None:
     from twofold.aiops.ingest.counts import Counts, Item  # noqa: PLC0415
     from twofold.aiops.ingest.ingest import Ingest  # noqa: PLC0415
     from twofold.aiops.ingest.receiver import TENANT_KEY  # noqa: PLC0415
+    from twofold.app.runtime import take_short_turns  # noqa: PLC0415
     from twofold.store.catalog.files import FileCatalog  # noqa: PLC0415
     from twofold.store.journal.segments import SegmentJournal  # noqa: PLC0415
 
+    take_short_turns()
     root, counts = Path(folder), Counts()
     journal, catalog = SegmentJournal(root / "journal"), FileCatalog(root / "catalog", limit_per_tenant=limit)
     ingest = Ingest(journal, catalog, counts, IngestConfig())

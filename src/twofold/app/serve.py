@@ -39,7 +39,7 @@ from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
-from twofold.app.runtime import Spare, event_loop, release_objects, settle_objects, tune_memory
+from twofold.app.runtime import Spare, event_loop, release_objects, settle_objects, take_short_turns, tune_memory
 from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
@@ -216,6 +216,7 @@ def run(config: Config) -> None:
     begun = time.monotonic()
     arm(failpoint())
     tune_memory()
+    take_short_turns()
     server = Server(config)
     try:
         with asyncio.Runner(loop_factory=event_loop()) as runner:
