@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +28,7 @@ from twofold.joints.contest import contest, must_win
 from twofold.joints.detectors import Released, configure
 from twofold.mlops.monitor.profiles import Profiles
 from twofold.records.backtest import Backtest, BacktestState, Label
-from twofold.records.finding import Finding
+from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.frame import Position
 from twofold.records.incident import Incident
 from twofold.records.time import SECOND_NS, to_datetime
@@ -44,11 +47,36 @@ _DRAIN_EVERY = 100
 class Past:
     """What is left of a live time: ledger and history."""
 
+    home: Path
     ledger: Ledger
     blobs: FileBlobs
-    backtests: Backtests
+    history: DeltaHistory
+    catalog: FileCatalog
     start: datetime
     end: datetime
+
+    @property
+    def backtests(self) -> Backtests:
+        config = Config(home=self.home)
+        return Backtests(
+            self.ledger,
+            self.blobs,
+            self.history,
+            self.catalog,
+            correlate=config.correlate,
+            lateness_s=config.lateness_s,
+        )
+
+    @contextmanager
+    def copy(self, folder: Path) -> Iterator[Past]:
+        """The same with a ledger of its own."""
+        with closing(sqlite3.connect(self.home / "ledger.sqlite")) as here:
+            here.execute("VACUUM INTO ?", (str(folder / "ledger.sqlite"),))
+        ledger = open_ledger(folder / "ledger.sqlite")
+        try:
+            yield replace(self, ledger=ledger)
+        finally:
+            ledger.close()
 
     def ask(self, version: str = "1", **changes: object) -> Backtest:
         asked = Backtest(
@@ -97,9 +125,8 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
         at = found[-1][0]
     history.flush()
     catalog.save()
-    backtests = Backtests(ledger, blobs, history, catalog, correlate=config.correlate, lateness_s=config.lateness_s)
     end = to_datetime(clock[0])
-    yield Past(ledger, blobs, backtests, end - timedelta(minutes=MINUTES), end)
+    yield Past(home, ledger, blobs, history, catalog, end - timedelta(minutes=MINUTES), end)
     history.close()
     ledger.close()
 
@@ -141,6 +168,37 @@ def test_it_tells_what_would_have_paged_and_what_would_have_been_missed(past: Pa
     assert 0 < figures.median_delay_s < 60
     assert (figures.noise, figures.repeats) == (0, 0)
     assert figures.points > 10_000
+
+
+def test_what_detectors_found_that_are_not_replayed_pages_as_it_did(past: Past, tmp_path: Path) -> None:
+    """A call that is missing comes from spans, which no replay sees; the record says when it was told, and by whom."""
+    opened = past.start + timedelta(minutes=2)
+    missing = Finding(
+        id="missing-call",
+        entity="service:elsewhere",
+        series="00000000000000ff",
+        metric="span.call_ratio",
+        onset=opened - timedelta(seconds=20),
+        seen=opened + timedelta(minutes=3),
+        opened=opened,
+        score=9.0,
+        effect=-12.0,
+        value=0.0,
+        expected=1.0,
+        low=0.9,
+        high=1.0,
+        direction=Direction.DOWN,
+        detector="calls@1",
+        reason="elsewhere (GET /) calls nobody in 0 % of 40 requests",
+        state=FindingState.CLOSED,
+    )
+    before = past.backtests.judge(past.ask())
+    with past.copy(tmp_path) as other:
+        other.ledger.put(missing, replace(missing, id="replayed", entity="service:nowhere", detector="panel@9"))
+        after = other.backtests.judge(past.ask())
+    new = [page for page in after.pages if page.incident not in {one.incident for one in before.pages}]
+    assert [page.entities for page in new] == [("service:elsewhere",)]
+    assert timedelta(0) <= new[0].detected - opened < timedelta(minutes=1)
 
 
 def test_a_page_inside_of_what_was_noise_is_false(past: Past) -> None:

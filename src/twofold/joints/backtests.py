@@ -2,18 +2,21 @@
 
 Belongs to joint 1: a detector is judged before its release like any model, here on this installation's own past.
 What spans, logs and models were turned into is in the history as samples, so the replay begins at the panel:
-panel → joint → correlate → diagnose, with the topology as it stands and the changes of the period. Silences and
-routing join when they exist.
+panel → joint → correlate → diagnose, with the topology as it stands and the changes of the period. Whatever else
+opened incidents then, findings of other detectors and alerts of other systems, joins as it was told, for it would have
+been told whichever version was live. Silences and routing join when they exist.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from operator import itemgetter
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -41,7 +44,7 @@ from twofold.records.columns import Samples
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge
 from twofold.records.event import Event
-from twofold.records.finding import Finding
+from twofold.records.finding import Finding, FindingState
 from twofold.records.frame import Lane
 from twofold.records.incident import Incident
 from twofold.records.model import ModelKind
@@ -55,6 +58,8 @@ from twofold.store.promql import Engine, HistorySource, Limits
 NAME: Final = "backtest"
 """Name under which the workflow is registered. Its id is the backtest's id."""
 MODEL: Final = "panel"
+REPLAYED: Final = frozenset({MODEL, "joint"})
+"""Detectors that a replay runs; what others found is taken from the record."""
 MOST_PAGES: Final = 500
 _CHUNK_ROWS: Final = 1_000_000
 _LEAST_CHUNK_NS: Final = 10 * SECOND_NS
@@ -65,6 +70,9 @@ _SQL: Final = "SELECT sid, time_ns, value FROM samples ORDER BY time_ns"
 _COUNT_SQL: Final = "SELECT count(*) AS n FROM samples"
 _LIMIT: Final = 10_000
 _RULE_LIMITS: Final = Limits(seconds=300.0, samples=50_000_000, cells=50_000_000)
+
+
+T = TypeVar("T", Event, Finding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +220,8 @@ class Backtests:
         )
 
     def _items(self, asked: Backtest, start_ns: int, end_ns: int) -> Iterator[tuple[int, list[object]]]:
-        """Slices of event time with their samples and changes: newest time in it, items."""
-        changes = list(self._changes(asked))
+        """Slices of event time with their samples and what was told: newest time in it, items."""
+        told = deque(sorted(self._told(asked), key=itemgetter(0)))
         for batch in self._chunks(asked.tenant, start_ns, end_ns):
             times = batch.data.column(1).to_numpy()
             slices = times // _SLICE_NS
@@ -221,8 +229,8 @@ class Backtests:
             for low, high in itertools.pairwise(cuts):
                 newest = int(times[high - 1])
                 before: list[object] = []
-                while changes and to_ns(changes[0].time) <= newest:
-                    before.append(changes.pop(0))
+                while told and told[0][0] <= newest:
+                    before.append(told.popleft()[1])
                 part = replace(batch, data=batch.data.slice(low, high - low))
                 yield newest, [*before, part]
 
@@ -244,12 +252,25 @@ class Backtests:
             width = int(min(max(width * _CHUNK_ROWS / max(found.num_rows, 1), width / 4), width * 4))
             width = max(width, _LEAST_CHUNK_NS)
 
-    def _changes(self, asked: Backtest) -> Iterator[Event]:
+    def _told(self, asked: Backtest) -> Iterator[tuple[int, object]]:
+        """Events, and what detectors found that are not replayed, each with the time at which it was told."""
+        for event in self._recorded(Event, asked):
+            yield to_ns(event.time), event
+        for finding in self._recorded(Finding, asked):
+            if finding.detector.partition("@")[0] in REPLAYED:
+                continue
+            opened = finding.opened or finding.onset
+            yield to_ns(opened), replace(finding, seen=opened, state=FindingState.OPEN)
+            if finding.state is FindingState.CLOSED:
+                yield to_ns(finding.seen), finding
+
+    def _recorded(self, kind: type[T], asked: Backtest) -> Iterator[T]:
+        """Records of the period and of the warm-up before it, by time."""
         since = asked.start - timedelta(seconds=asked.warm_up_s)
         after = ""
         while True:
             page = self._ledger.find(
-                Event, tenant=asked.tenant, since=since, until=asked.end, limit=_LIMIT, after=after, newest_first=False
+                kind, tenant=asked.tenant, since=since, until=asked.end, limit=_LIMIT, after=after, newest_first=False
             )
             yield from page
             if len(page) < _LIMIT:

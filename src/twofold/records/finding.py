@@ -35,6 +35,7 @@ class Finding:
         labels_text: The series' labels that tell it from its siblings (operation, callee), readable.
         onset: Event time at which the deviation began, not when it was noticed.
         seen: Event time of the newest sample judged.
+        opened: Event time of the sample by which it was first told; None until it is stored (`records.merge`).
         score: -log10 of the calibrated tail probability at its worst point so far.
         effect: Distance from the expected value in robust deviations, signed.
         value, expected, low, high: Worst value and the expected band at that point, in the series' unit.
@@ -62,4 +63,5 @@ class Finding:
     unit: str = ""
     labels_text: str = ""
     trace_id: str = ""
+    opened: datetime | None = None
     tenant: str = DEFAULT_TENANT

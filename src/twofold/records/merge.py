@@ -7,6 +7,7 @@ Whoever writes a stage's record to the ledger applies `merge(ours, stored)` firs
     owner, summary           people: what is stored stays once set
     state acknowledged       stays while the stage says firing or open
     state resolved by hand   stays until an alert joins that the stored incident did not know: then it is open again
+    opened (of a finding)    whoever wrote it first
     everything else          the stage, last write wins
 """
 
@@ -16,13 +17,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from twofold.records.alert import Alert, AlertState
+from twofold.records.finding import Finding
 from twofold.records.incident import Incident, IncidentState
 
 R = TypeVar("R")
 
 
 def merge(ours: R, stored: R | None) -> R:
-    """The record to write: the stage's `ours`, with the fields that people own taken from `stored`.
+    """The record to write: the stage's `ours`, with the fields that others own taken from `stored`.
 
     Types without such fields come back as they are.
     """
@@ -30,6 +32,9 @@ def merge(ours: R, stored: R | None) -> R:
         return merge_incident(ours, stored)  # type: ignore[return-value]  # R is Incident here
     if isinstance(ours, Alert) and isinstance(stored, Alert):
         return merge_alert(ours, stored)  # type: ignore[return-value]  # R is Alert here
+    if isinstance(ours, Finding):
+        first = stored if isinstance(stored, Finding) else ours
+        return replace(ours, opened=first.opened or first.seen)
     return ours
 
 

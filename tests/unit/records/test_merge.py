@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from twofold.records.alert import Alert, AlertState, Severity
+from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.incident import Incident, IncidentState
 from twofold.records.merge import merge, merge_alert, merge_incident
 
@@ -43,3 +44,14 @@ def test_merge_leaves_other_records_and_first_writes_alone() -> None:
     assert merge("x", "y") == "x"
     assert merge(ALERT, replace(ALERT, state=AlertState.ACKNOWLEDGED)).state is AlertState.ACKNOWLEDGED
     assert merge(INCIDENT, replace(INCIDENT, owner="ana")).owner == "ana"
+
+
+def test_a_finding_keeps_the_time_at_which_it_was_first_told() -> None:
+    told = Finding(id="f", entity="service:cart", series="", metric="up", onset=NOW - timedelta(minutes=1), seen=NOW,
+                   score=3.0, effect=-4.0, value=0.0, expected=1.0, low=1.0, high=1.0, direction=Direction.DOWN,
+                   detector="panel@1", reason="down")  # fmt: skip
+    stored = merge(told, None)
+    assert stored.opened == NOW
+    later = replace(told, seen=NOW + timedelta(minutes=5), state=FindingState.CLOSED)
+    assert merge(later, stored) == replace(later, opened=NOW)
+    assert merge(later, told).opened == NOW, "one that was stored before anybody kept that time"

@@ -1812,6 +1812,7 @@ export interface components {
             metric: string;
             /** Format: date-time */
             onset: string;
+            opened: string | null;
             reason: string;
             score: number;
             /** Format: date-time */
