@@ -18,7 +18,7 @@ from twofold.records.entity import Edge, Relation
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats.joint import SERIES
+from twofold.stats.joint.layout import SERIES
 
 Floats = npt.NDArray[np.float64]
 TICK_S = 15.0
@@ -136,6 +136,27 @@ def test_of_a_coupled_pair_the_one_that_leaves_is_told() -> None:
     assert found.metric == NAMES[1]
     assert f"{NAMES[1]} and {NAMES[0]} of a move together (r 0.9" in found.reason
     assert "usual sizes up" in found.reason
+
+
+def test_pairs_of_an_entity_share_its_budget_and_remember_it_over_a_restart() -> None:
+    """Whatever parts again as it did is no news, nor is less of it; more is."""
+    catalog = MemoryCatalog()
+    sids = series_of(catalog)
+    values = coupled(9600)
+    parting = np.array([40.0, 50.0, 60.0, 70.0, 80.0])
+    for tick, times in ((300, 1.0), (3000, 1.0), (5000, 0.9), (7000, 0.9), (9000, 50.0)):
+        values[tick : tick + 5, 1] += times * parting
+    config = JointConfig(apart=True, together=False)
+    whole = Joint(catalog, config)
+    told = parted(feed(whole, sids, values))
+    assert [each.onset for each in told] == [
+        to_datetime(START_NS + int(tick * TICK_S * SECOND_NS)) for tick in (3000, 9000)
+    ]
+    assert whole.quiet["usual"] > 0
+    half, rest = Joint(catalog, config), Joint(catalog, config)
+    first = feed(half, sids, values[:6000])
+    rest.restore(half.snapshot())
+    assert parted([*first, *feed(rest, sids, values[6000:], start=6000)]) == told
 
 
 def test_a_caller_and_a_callee_may_be_a_pair() -> None:

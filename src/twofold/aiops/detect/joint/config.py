@@ -10,6 +10,7 @@ import numpy as np
 
 from twofold.errors import ConfigError
 from twofold.records.time import SECOND_NS
+from twofold.stats.joint.layout import PARAMS
 
 RUN_WORTH: Final = 0.75  # as for the detector of series
 _DAY_S: Final = 86_400.0
@@ -22,7 +23,7 @@ class JointConfig:
     Attributes:
         together: Look at all series of an entity at once.
         apart: Learn which series of an entity, and of callers and callees, go together, and tell when two part. Off
-            by default: on labelled machines it finds less than what it costs in false findings.
+            by default: within the budget it finds little on labelled machines, for half as much memory again.
         tick_s: Samples are looked at in ticks of this length; a series' tick is its mean.
         alerts_per_day: Budget of false findings an entity and day, for each of the two.
         needed, needed_apart: Improbable ticks in a row that open a finding.
@@ -81,8 +82,6 @@ class JointConfig:
         A threshold is the budget's share of a tick, in powers of ten; ticks in a row are far from independent, so each
         further one that is asked for takes off no more than `RUN_WORTH`.
         """
-        from twofold.stats.joint import PARAMS  # noqa: PLC0415 - brings the compiler, which who only reads settings spares
-
         found = np.zeros(1, PARAMS)
         names = {each.name for each in fields(self)}
         for name in PARAMS.names or ():

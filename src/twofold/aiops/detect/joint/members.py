@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.flow.stage import State
-from twofold.stats.joint import ENTITY, NONE, PAIR, SERIES
+from twofold.stats.joint.layout import ENTITY, NONE, PAIR, SERIES
 from twofold.stats.rows import RowIndex
 
 Int64s = npt.NDArray[np.int64]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from twofold.aiops.detect.floors import floor_of, kind_of
 from twofold.aiops.detect.joint import words
+from twofold.aiops.detect.joint.bars import Bars
 from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.detect.joint.members import Members
 from twofold.aiops.detect.words import labels_text, unit_of
@@ -30,7 +31,8 @@ from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Series, sid_text
 from twofold.records.signal import harmful
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats import joint
+from twofold.stats.joint import layout
+from twofold.stats.joint.learn import learn
 from twofold.stats.layout import IGNORED
 from twofold.store.catalog import Catalog
 
@@ -39,7 +41,7 @@ Float64s = npt.NDArray[np.float64]
 Chunk = tuple[npt.NDArray[np.int32], Int64s, Float64s]
 SPARE: Final = 64  # events that fit beside those of one tick
 SPREADS: Final = 4.0  # usual sizes that a band spans to each side
-LAYOUT: Final = repr([joint.SERIES.descr, joint.PAIR.descr, joint.ENTITY.descr])
+LAYOUT: Final = repr([layout.SERIES.descr, layout.PAIR.descr, layout.ENTITY.descr])
 
 
 class Joint:
@@ -80,6 +82,7 @@ class Joint:
         self._pending: list[Chunk] = []
         self._next_ns = 0  # the first tick that is not over
         self._told: dict[tuple[int, int], Finding] = {}
+        self._bars = Bars(self.config.alerts_per_day)
 
     def __len__(self) -> int:
         """Series known."""
@@ -93,7 +96,7 @@ class Joint:
     @property
     def bytes_per_series(self) -> int:
         """State of one series, without the spare rows of growth."""
-        return joint.SERIES.itemsize + (joint.PAIR.itemsize if self.config.apart else 0) + 8 + 2 * 4
+        return layout.SERIES.itemsize + (layout.PAIR.itemsize if self.config.apart else 0) + 8 + 2 * 4
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Keep samples until their tick is over, and learn who calls whom."""
@@ -112,6 +115,8 @@ class Joint:
             series = self._series(row)
             if series.entity and kind_of(series) != IGNORED:
                 self._members.describe(row, entity=series.entity, kind=kind_of(series))
+        if len(at):
+            self._bars.meet(len(self._members.names), float(time_ns.max()) / SECOND_NS)
         if len(at) and int(time_ns.max()) < self._next_ns:
             self.late += len(at)
         elif len(at):
@@ -159,34 +164,42 @@ class Joint:
         state = members.series, members.pairs, members.entities
         walk, done = members.rings(), 0
         while done < len(samples[0]):
-            events = np.zeros(len(members.entities) + len(members.pairs) + SPARE, joint.EVENT)  # rarely touched
-            done, written = joint.learn(state, samples, walk, self.config.tick_ns, self._params, done, events)
+            events = np.zeros(len(members.entities) + len(members.pairs) + SPARE, layout.EVENT)  # rarely touched
+            done, written = learn(state, samples, walk, self.config.tick_ns, self._params, done, events)
             for event in events[:written]:
                 yield from self._tell(event)
 
     def _tell(self, event: npt.NDArray[Any]) -> Iterator[Finding]:
         kind, row = int(event["kind"]), int(event["row"][0])
-        if kind == joint.TOGETHER and not self.config.together:
+        if kind == layout.TOGETHER and not self.config.together:
             return
-        key = (kind, int(event["entity"]) if kind == joint.TOGETHER else row)
+        key = (kind, int(event["entity"]) if kind == layout.TOGETHER else row)
         seen_ns = (int(event["tick"]) + 1) * self.config.tick_ns
-        if event["what"] == joint.CLOSED:
+        if event["what"] == layout.CLOSED:
             told = self._told.pop(key, None)
             if told is not None:
                 yield self._closed(key, told, seen_ns)
             return
-        if event["what"] == joint.WORSE and key not in self._told:
+        if key not in self._told and not self._may_open(event, kind, seen_ns):
             return
         finding = self._finding(event, kind, seen_ns)
         if finding is not None:
             self._told[key] = finding
             yield finding
 
+    def _may_open(self, event: npt.NDArray[Any], kind: int, seen_ns: int) -> bool:
+        """Whether what is not told yet may be: what opens, and of pairs what the entity's others do not outdo."""
+        if kind == layout.TOGETHER:
+            return bool(event["what"] == layout.OPENED)
+        passes = self._bars.passes(int(event["entity"]), float(event["score"]), seen_ns / SECOND_NS)
+        self.quiet["usual"] += not passes
+        return passes
+
     def _finding(self, event: npt.NDArray[Any], kind: int, seen_ns: int) -> Finding | None:
         """What is told, about the series that most of all did what hurts; None where nobody would care."""
-        drivers = [(n, self._series(int(row))) for n, row in enumerate(event["row"]) if row != joint.NONE]
+        drivers = [(n, self._series(int(row))) for n, row in enumerate(event["row"]) if row != layout.NONE]
         z = event["z"].tolist()
-        told = drivers if kind == joint.TOGETHER else drivers[:1]
+        told = drivers if kind == layout.TOGETHER else drivers[:1]
         chosen = next(((n, each) for n, each in told if _matters(each, event, n)), None)
         if chosen is None:
             self.quiet["small"] += 1
@@ -194,7 +207,7 @@ class Joint:
         at, series = chosen
         onset_ns = int(event["onset"]) * self.config.tick_ns
         onset, entity = to_datetime(onset_ns), self._members.names[int(event["entity"])]
-        if kind == joint.TOGETHER:
+        if kind == layout.TOGETHER:
             moved = [(each, z[n]) for n, each in drivers]
             reason = words.moved_together(entity, int(event["moved"]), int(event["series"]), moved, onset)
         else:
@@ -202,7 +215,7 @@ class Joint:
             reason = words.parted(left, z[0], other, z[1], float(event["coupling"]), onset)
         value, expected, usual = (float(event[name][at]) for name in ("value", "expected", "usual"))
         return Finding(
-            id=self._id(f"{kind}:{entity if kind == joint.TOGETHER else sid_text(series.sid)}", onset_ns),
+            id=self._id(f"{kind}:{entity if kind == layout.TOGETHER else sid_text(series.sid)}", onset_ns),
             entity=entity,
             series=sid_text(series.sid),
             metric=series.metric,
@@ -224,7 +237,7 @@ class Joint:
 
     def _closed(self, key: tuple[int, int], told: Finding, seen_ns: int) -> Finding:
         lasted_s = (seen_ns / SECOND_NS) - told.onset.timestamp()
-        if key[0] == joint.TOGETHER:
+        if key[0] == layout.TOGETHER:
             reason = words.calm_again(told.entity, lasted_s)
         else:
             reason = words.together_again(self._series(key[1]), lasted_s)
@@ -234,9 +247,9 @@ class Joint:
         """Close what no tick will close: too few of the entity's series still come."""
         for key, told in list(self._told.items()):
             quiet = tick - int(told.seen.timestamp() / self.config.tick_s)
-            if quiet > self.config.readmit_ticks + joint.LIVE_TICKS:
+            if quiet > self.config.readmit_ticks + layout.LIVE_TICKS:
                 del self._told[key]
-                rows = self._members.entities if key[0] == joint.TOGETHER else self._members.pairs
+                rows = self._members.entities if key[0] == layout.TOGETHER else self._members.pairs
                 rows["opened"][key[1]], rows["stay"][key[1]] = 0, 0
                 yield replace(told, state=FindingState.CLOSED, reason=words.no_more_data(told.entity))
 
@@ -260,6 +273,7 @@ class Joint:
             "late": self.late,
             "quiet": dict(self.quiet),
             "apart": self.config.apart,
+            "bars": self._bars.snapshot(),
             "layout": LAYOUT,
         }
         at, time_ns, value = _joined(self._pending)
@@ -286,9 +300,10 @@ class Joint:
             self._members.restore(state, known["names"], links, pairs=bool(known["apart"]))
             self._next_ns, self.late = int(known["next_ns"]), int(known["late"])
             self.quiet = Counter(known["quiet"])
+            self._bars.restore(known["bars"])
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"joint state does not fit this version: {error!r}; replay the journal") from error
-        self._told = {key: each for key, each in told.items() if key[0] == joint.TOGETHER or self.config.apart}
+        self._told = {key: each for key, each in told.items() if key[0] == layout.TOGETHER or self.config.apart}
         self._pending = [held] if len(held[0]) else []
 
 
