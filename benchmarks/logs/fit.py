@@ -27,7 +27,7 @@ from twofold.aiops.detect.mining import merge
 from twofold.aiops.detect.mining.features import NAMES, Group, features
 from twofold.aiops.detect.mining.merge import Logistic, rule
 from twofold.aiops.detect.mining.miner import Miner
-from twofold.stats.lines import HOLE
+from twofold.stats.text.lines import HOLE
 
 PRIOR: Final = {
     "bias": -1.0, "values": 0.4, "known": -0.5, "log_words": -1.5, "dotted": 1.0, "number": 1.5, "name_before": 2.5,

@@ -13,7 +13,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.table import Table
 from twofold.records.time import SECOND_NS
-from twofold.stats.layout import DOWN, GAUGE, UP
+from twofold.stats.series.layout import DOWN, GAUGE, UP
 
 WINDOW = 30
 SLOW_POINTS = 3000

@@ -26,7 +26,7 @@ from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.detect.joint.members import Members
 from twofold.stats.joint import layout
 from twofold.stats.joint.learn import learn
-from twofold.stats.layout import GAUGE
+from twofold.stats.series.layout import GAUGE
 
 BUDGETS: Final = (0.1, 1.0)
 WARM_SHARE: Final = 0.15

@@ -19,7 +19,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.table import Table
 from twofold.records.time import SECOND_NS
-from twofold.stats.layout import DOWN, GAUGE, OPENED, UP
+from twofold.stats.series.layout import DOWN, GAUGE, OPENED, UP
 
 BUDGETS: Final = (0.05, 0.1, 1.0)
 

@@ -23,7 +23,7 @@ from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.inherit import inherit
 from twofold.aiops.detect.table import Table
 from twofold.records.time import SECOND_NS
-from twofold.stats.layout import DOWN, GAUGE, HEAD, OPENED, UP
+from twofold.stats.series.layout import DOWN, GAUGE, HEAD, OPENED, UP
 
 EVERY_S: Final = 2 * 86_400
 LASTS_S: Final = 86_400

@@ -29,7 +29,7 @@ from twofold.records.finding import Finding
 from twofold.records.incident import Incident
 from twofold.records.shadow import ShadowFinding, ShadowPage
 from twofold.records.time import SECOND_NS
-from twofold.stats.rows import RowIndex
+from twofold.stats.series.rows import RowIndex
 from twofold.store.catalog import Catalog
 
 _PANEL: Final = "panel."

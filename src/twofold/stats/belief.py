@@ -50,9 +50,9 @@ def worse(yes: int, no: int, other: tuple[int, int], margin: float = 0.0) -> flo
     >>> worse(0, 3, (20, 0), 0.1) > 0.95, worse(2, 1, (2, 1)) < 0.6
     (True, True)
     """
-    mine, theirs = np.cumsum(belief(yes, no)), belief(*other)
-    below = np.searchsorted(_SHARES, _SHARES - margin)
-    return float((theirs * np.where(below > 0, mine[below - 1], 0.0)).sum())
+    mine, theirs = belief(yes, no), belief(*other)
+    below = np.cumsum(mine) - mine / 2.0  # a cell of the grid that both are in is as likely lower as higher
+    return float((theirs * np.interp(_SHARES - margin, _SHARES, below, left=0.0)).sum())
 
 
 def below(yes: int, no: int, limit: float) -> float:

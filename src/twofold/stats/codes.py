@@ -15,12 +15,12 @@ from twofold.stats.jit import kernel, part
 Int64s = npt.NDArray[np.int64]
 
 NOWHERE: Final = -1
-ID_DIGITS: Final = 16
+IDDIGITS: Final = 16
 _MOST: Final = 1 << 20  # codes told apart in a table; more are sorted
 _MIX: Final = np.uint64(secrets.randbits(64) | 1)  # by chance: senders choose ids, and must not choose their places
 
-_DIGITS: Final = np.full(256, -1, np.int64)
-_DIGITS[list(b"0123456789abcdef")] = np.arange(16)
+DIGITS: Final = np.full(256, -1, np.int64)
+DIGITS[list(b"0123456789abcdef")] = np.arange(16)
 
 
 def first_of_each(code: Int64s, space: int) -> tuple[Int64s, Int64s]:
@@ -116,14 +116,14 @@ def _keys(at: npt.NDArray[np.int32], texts: npt.NDArray[np.uint8], keys: Int64s)
         size = at[row + 1] - at[row]
         found = 0
         wrong = 0
-        if size == ID_DIGITS:
-            for place in range(at[row], at[row] + ID_DIGITS):
-                digit = _DIGITS[texts[place]]
+        if size == IDDIGITS:
+            for place in range(at[row], at[row] + IDDIGITS):
+                digit = DIGITS[texts[place]]
                 found = found << 4 | digit & 15
                 wrong |= digit
         if wrong < 0:
             return False
-        if size not in (0, ID_DIGITS) or (size > 0 and found == 0):
+        if size not in (0, IDDIGITS) or (size > 0 and found == 0):
             return False
         keys[row] = found
     return True

@@ -16,7 +16,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.table import Table
 from twofold.records.series import Series, SeriesKind
-from twofold.stats.layout import DAY_S
+from twofold.stats.series.layout import DAY_S
 
 PERIOD_S = 5.0
 LATENCY = Series(sid=7, metric="span.duration.p95", unit="s", entity="service:a")

@@ -13,7 +13,7 @@ from twofold.aiops.detect.floors import MIB, Floor, floor_of, kind_of, sides_of
 from twofold.errors import ConfigError
 from twofold.records.codec import from_json, to_json
 from twofold.records.series import Series, SeriesKind
-from twofold.stats.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNORED, UP
+from twofold.stats.series.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNORED, UP
 
 
 def series(metric: str, unit: str = "", kind: SeriesKind = SeriesKind.GAUGE, **labels: str) -> Series:

@@ -18,8 +18,8 @@ from twofold.aiops.detect.table import Table
 from twofold.records.columns import Samples, samples_batch
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS
-from twofold.stats.heirs import WORTH
-from twofold.stats.layout import DOWN, GAUGE, HEAD, OPENED, UP
+from twofold.stats.series.heirs import WORTH
+from twofold.stats.series.layout import DOWN, GAUGE, HEAD, OPENED, UP
 
 SIZES = ("fast_error", "rest_error", "shock", "shift", "step", "spread", "level_spread")
 RARITY = ("blocks", "peaks", "usual_peak", "peak_spread", "moving", "most", "judged", "tails")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS, Masks
 from twofold.aiops.detect.mining.miner import Miner, MinerConfig
 from twofold.errors import ConfigError
-from twofold.stats.lines import CHAIN, MOST_WORDS, WILD, Lexicon, scratch
-from twofold.stats.shapes import dissect, table
-from twofold.stats.words import byte_kinds
+from twofold.stats.text.lines import CHAIN, MOST_WORDS, WILD, Lexicon, scratch
+from twofold.stats.text.shapes import dissect, table
+from twofold.stats.text.words import byte_kinds
 
 LEXICON = Lexicon(byte_kinds(), table(ALWAYS), table(UNITS), table(SPOKEN))
 

@@ -11,7 +11,7 @@ from twofold.aiops.detect.panel import Panel
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Series, SeriesKind
 from twofold.records.words import claim
-from twofold.stats.still import LEAST
+from twofold.stats.series.still import LEAST
 
 Floats = npt.NDArray[np.float64]
 MINUTE_S = 60.0

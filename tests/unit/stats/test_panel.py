@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twofold.aiops.detect.config import PanelConfig
-from twofold.stats import panel, tails
-from twofold.stats.layout import (
+from twofold.stats.series import panel, tails
+from twofold.stats.series.layout import (
     COUNTER,
     DELTA,
     DOWN,
@@ -30,7 +30,7 @@ from twofold.stats.layout import (
     UP,
     row_type,
 )
-from twofold.stats.tails import above, bin_of, tail
+from twofold.stats.series.tails import above, bin_of, tail
 
 Floats = npt.NDArray[np.float64]
 START_NS = 1_767_225_600_000_000_000

@@ -12,8 +12,8 @@ from tests.unit.stats.test_panel import START_NS, Run, noise
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.table import Table
-from twofold.stats.layout import DOWN, GAUGE, OPENED, UP
-from twofold.stats.peaks import CALIBRATED, SHOCK
+from twofold.stats.series.layout import DOWN, GAUGE, OPENED, UP
+from twofold.stats.series.peaks import CALIBRATED, SHOCK
 
 Floats = npt.NDArray[np.float64]
 MINUTES_A_DAY = 1440

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twofold.stats import rows
-from twofold.stats.rows import EMPTY, RowIndex
+from twofold.stats.series import rows
+from twofold.stats.series.rows import EMPTY, RowIndex
 
 SIDS = st.lists(st.integers(0, 2**63 - 1), max_size=300)
 

@@ -14,7 +14,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.records.time import SECOND_NS
-from twofold.stats.quiet import listen
+from twofold.stats.series.quiet import listen
 
 CHECK_NS: Final = 5 * SECOND_NS
 MOST: Final = 0.5  # when more of the entities than this are silent together, the way to us is broken, not they

@@ -20,7 +20,7 @@ from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
 from twofold.aiops.detect.table import Table
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS
-from twofold.stats.layout import DAY_S, IGNORED, NS
+from twofold.stats.series.layout import DAY_S, IGNORED, NS
 from twofold.store.history import History
 
 SPREADS: Final = 4.0  # usual distances that a band spans to each side

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twofold.errors import ConfigError
-from twofold.stats.layout import HEAD, PARAMS
+from twofold.stats.series.layout import HEAD, PARAMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.records.why import Silencer, SilencerKind, Why
-from twofold.stats.layout import DAY_S, GAUGE, OPENED
+from twofold.stats.series.layout import DAY_S, GAUGE, OPENED
 from twofold.store.history import History
 
 _SLACK_PERIODS: Final = 3.0  # a series learnt anew may notice so much earlier or later

@@ -11,7 +11,7 @@ from typing import Final
 from twofold.records.finding import Direction
 from twofold.records.series import Series, SeriesKind
 from twofold.records.signal import Signal, harmful, signal_of
-from twofold.stats.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNORED, UP
+from twofold.stats.series.layout import COUNTER, DELTA, DOWN, FIRST_CHANGE, GAUGE, IGNORED, UP
 
 MIB: Final = 1024.0 * 1024.0
 _KINDS: Final = {SeriesKind.COUNTER: COUNTER, SeriesKind.DELTA: DELTA}

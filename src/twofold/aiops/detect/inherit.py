@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.records.series import Series
-from twofold.stats import heirs
+from twofold.stats.series import heirs
 
 Int32s = npt.NDArray[np.int32]
 Kin = tuple[str, str, tuple[tuple[str, str], ...]]

@@ -1,7 +1,7 @@
 """The detector of series: one vectorised panel over all series of a partition. Samples in, findings out.
 
 Stands behind the stages that derive series (spans, logs, drift) and before grouping. The
-mathematics is `stats.panel`; this file knows what a series is and what a finding says.
+mathematics is `stats.series.panel`; this file knows what a series is and what a finding says.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Origin, Series, sid_text
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats.layout import IGNORED, MOVES_AGAIN, NEW_LEVEL, OPENED, STUCK
-from twofold.stats.quiet import NOT_WATCHED
+from twofold.stats.series.layout import IGNORED, MOVES_AGAIN, NEW_LEVEL, OPENED, STUCK
+from twofold.stats.series.quiet import NOT_WATCHED
 from twofold.store.catalog import Catalog
 
 WORSE: Final = 1.1  # an effect this many times the one told is worth telling again

@@ -13,8 +13,8 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
-from twofold.stats import layout, panel
-from twofold.stats.rows import RowIndex
+from twofold.stats.series import layout, panel
+from twofold.stats.series.rows import RowIndex
 
 Int64s = npt.NDArray[np.int64]
 GROWTH: Final = 3  # halves
@@ -92,7 +92,7 @@ class Table:
         Samples of a batch are taken in the order of time; one that is older than its series' newest is late.
 
         Returns:
-            Ranks (see `stats.score`) in the order given, 0 where nothing was judged, none unless `ranked`
+            Ranks (see `stats.series.score`) in the order given, 0 where nothing was judged, none unless `ranked`
             (they cost a third); and openings and closings in the order of time.
         """
         order = None

@@ -31,7 +31,7 @@ from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.series import Series, sid_text
 from twofold.records.time import SECOND_NS, to_datetime, to_ns
 from twofold.stats.fill import LEAST, Fill, fill
-from twofold.stats.rows import RowIndex
+from twofold.stats.series.rows import RowIndex
 from twofold.store.catalog import Catalog
 
 Int32s = npt.NDArray[np.int32]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from twofold.stats.layout import TAIL_BINS
+from twofold.stats.series.layout import TAIL_BINS
 
 KEPT: Final = 2  # partners a series keeps
 PROBED: Final = 4  # candidates on trial beside them

@@ -12,7 +12,7 @@ from twofold.stats.jit import part
 from twofold.stats.joint.layout import APART, HEAD, KEPT, NONE, SHARE, SLOTS, TINY
 from twofold.stats.joint.life import PRIOR, age, step
 from twofold.stats.joint.ticks import tell
-from twofold.stats.tails import above, bin_of, tail
+from twofold.stats.series.tails import above, bin_of, tail
 
 BETTER: Final = 0.02  # correlation by which a new partner must be ahead
 COUPLED_CLIP: Final = 5.0  # usual sizes past which a tick says no more about coupling

@@ -8,7 +8,7 @@ import numpy as np
 
 from twofold.stats.jit import part
 from twofold.stats.joint.layout import HEAD, SHARE, TINY
-from twofold.stats.layout import COUNTER, DELTA, LARGEST, NS
+from twofold.stats.series.layout import COUNTER, DELTA, LARGEST, NS
 
 CLIP: Final = 3.0  # usual sizes past which a tick moves a level no further
 MOST_SAMPLES: Final = 65_535  # of a series in a tick; more change its mean no further

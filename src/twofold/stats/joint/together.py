@@ -12,7 +12,7 @@ from twofold.stats.jit import part
 from twofold.stats.joint.layout import DRIVERS, FINE_BINS, HEAD, LIVE_TICKS, NONE, TINY, TOGETHER
 from twofold.stats.joint.life import PRIOR, age, step
 from twofold.stats.joint.ticks import tell
-from twofold.stats.tails import tail
+from twofold.stats.series.tails import tail
 
 MUCH: Final = 1e200
 SHARPER: Final = 2.6  # sums vary less than their parts: sizes are stretched before they are counted

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from twofold.flow.stage import State
 from twofold.stats.joint.layout import ENTITY, NONE, PAIR, SERIES
-from twofold.stats.rows import RowIndex
+from twofold.stats.series.rows import RowIndex
 
 Int64s = npt.NDArray[np.int64]
 FIRST: Final = 256

@@ -33,7 +33,7 @@ from twofold.records.signal import harmful
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.stats.joint import layout
 from twofold.stats.joint.learn import learn
-from twofold.stats.layout import IGNORED
+from twofold.stats.series.layout import IGNORED
 from twofold.store.catalog import Catalog
 
 Int64s = npt.NDArray[np.int64]

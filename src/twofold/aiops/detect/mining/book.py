@@ -10,9 +10,9 @@ import numpy as np
 
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Structure, Template, content_id, render
-from twofold.stats.lines import HOLE, UNSEEN, WILD
-from twofold.stats.shapes import Tally, find, hash_of, put
-from twofold.stats.words import Bools, Int64s
+from twofold.stats.text.lines import HOLE, UNSEEN, WILD
+from twofold.stats.text.shapes import Tally, find, hash_of, put
+from twofold.stats.text.words import Bools, Int64s
 
 MOST_ALIASES: Final = 50_000
 _FEWEST: Final = 256

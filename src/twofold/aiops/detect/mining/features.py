@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Template
-from twofold.stats.lines import HOLE, WILD
-from twofold.stats.words import Int64s
+from twofold.stats.text.lines import HOLE, WILD
+from twofold.stats.text.words import Int64s
 
 _LOWER: Final = re.compile(r"[a-z]+")
 _TITLE: Final = re.compile(r"[A-Z][a-z]+")

@@ -1,7 +1,7 @@
 """What is a value by its form alone, in any system's logs; and the user's own masks.
 
-Built in, decided in `stats/lines.py` while the bytes are read. A word (text between white space and `,:;=()[]{}"'|`)
-is a value when it
+Built in, decided in `stats/text/lines.py` while the bytes are read. A word (text between white space and
+`,:;=()[]{}"'|`) is a value when it
 
 - follows `=` (logfmt, `key=value`; the value of `msg`, `message`, `event` and the like is text, not a value);
 - holds a digit: numbers, times, versions, addresses, identifiers; but a name with digits inside stays

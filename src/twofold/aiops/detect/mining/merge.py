@@ -12,7 +12,7 @@ import numpy as np
 
 from twofold.aiops.detect.mining.features import NAMES, Group, features
 from twofold.errors import ConfigError
-from twofold.stats.lines import HOLE, WILD
+from twofold.stats.text.lines import HOLE, WILD
 
 MANY: Final = 32
 """So many different words at one place are a variable, whatever they look like."""

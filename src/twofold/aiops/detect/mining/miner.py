@@ -16,9 +16,9 @@ from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS, Masks
 from twofold.aiops.detect.mining.merge import Judge, fitted
 from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Bucket, Template
-from twofold.stats.lines import CHAIN, HOLE, MOST_BYTES, MOST_WORDS, WILD, Lexicon, scratch
-from twofold.stats.shapes import dissect, hash_of, near, scan, table
-from twofold.stats.words import Bytes, Int32s, Int64s, byte_kinds
+from twofold.stats.text.lines import CHAIN, HOLE, MOST_BYTES, MOST_WORDS, WILD, Lexicon, scratch
+from twofold.stats.text.shapes import dissect, hash_of, near, scan, table
+from twofold.stats.text.words import Bytes, Int32s, Int64s, byte_kinds
 
 SAMPLES: Final = 1024
 BLOCK: Final = 16_384

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from twofold.stats.shapes import Known, find, put, refill
-from twofold.stats.words import Bools
+from twofold.stats.text.shapes import Known, find, put, refill
+from twofold.stats.text.words import Bools
 
 MOST_TAKEN: Final = 4096
 _SMALLEST: Final = 4096

@@ -32,7 +32,7 @@ from twofold.records.example import LogExample
 from twofold.records.frame import Lane
 from twofold.records.template import LogTemplate, TemplateUse
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats.words import Int64s
+from twofold.stats.text.words import Int64s
 from twofold.store.catalog import Catalog
 
 _EXAMPLE_CHARS: Final = 2000

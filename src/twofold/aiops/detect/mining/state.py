@@ -13,7 +13,7 @@ from twofold.aiops.detect.mining.shapes import Shapes
 from twofold.aiops.detect.mining.template import Template
 from twofold.errors import Corrupt
 from twofold.flow.stage import State
-from twofold.stats.shapes import Known, Tally
+from twofold.stats.text.shapes import Known, Tally
 
 VERSION: Final = 1
 _TABLES: Final = (*Known._fields, *(f"tally_{name}" for name in Tally._fields), "given", "lines")

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from twofold.aiops.detect.mining.masks import ALWAYS
-from twofold.stats.lines import HOLE, UNSEEN, WILD
-from twofold.stats.words import Int32s, Int64s
+from twofold.stats.text.lines import HOLE, UNSEEN, WILD
+from twofold.stats.text.words import Int32s, Int64s
 
 STAR: Final = "<*>"
 MOST_VALUES: Final = 8

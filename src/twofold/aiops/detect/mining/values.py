@@ -11,10 +11,10 @@ from twofold.aiops.detect.mining.masks import ALWAYS, SPOKEN, UNITS
 from twofold.aiops.detect.words import quantity
 from twofold.errors import ConfigError, Corrupt
 from twofold.flow.stage import State
-from twofold.stats import values as kernels
-from twofold.stats.lines import Lexicon, scratch
-from twofold.stats.shapes import table
-from twofold.stats.words import Bytes, Int64s, byte_kinds
+from twofold.stats.text import values as kernels
+from twofold.stats.text.lines import Lexicon, scratch
+from twofold.stats.text.shapes import table
+from twofold.stats.text.words import Bytes, Int64s, byte_kinds
 
 _ROOM: Final = 256
 _UNITS: Final = {kernels.PLAIN: "", kernels.SECONDS: "s", kernels.BYTES: "By"}

@@ -21,7 +21,7 @@ from twofold.errors import ConfigError, Corrupt
 from twofold.flow.stage import State
 from twofold.records.time import SECOND_NS
 from twofold.stats.codes import first_of_each, id_numbers
-from twofold.stats.visits import (
+from twofold.stats.traces.columns import (
     CLIENT,
     CONSUMER,
     DUPLICATE,
@@ -32,10 +32,10 @@ from twofold.stats.visits import (
     Links,
     Rows,
     Waits,
-    link,
     trace_halves,
-    waits,
 )
+from twofold.stats.traces.links import link
+from twofold.stats.traces.waits import waits
 
 KINDS: Final = {SERVER: "server", CONSUMER: "consumer"}
 OTHER: Final = "(other)"

@@ -28,7 +28,7 @@ from twofold.records.frame import Lane
 from twofold.records.series import Origin, Series, SeriesKind, sid_text
 from twofold.records.time import to_datetime
 from twofold.records.words import percent
-from twofold.stats.visits import trace_text
+from twofold.stats.traces.columns import trace_text
 from twofold.store.catalog import Catalog
 
 CALL_RATIO: Final = "span.call_ratio"

@@ -15,7 +15,7 @@ from twofold.errors import Corrupt
 from twofold.flow.stage import State
 from twofold.records.time import SECOND_NS
 from twofold.stats.quantiles import quantiles
-from twofold.stats.visits import Int64s
+from twofold.stats.traces.columns import Int64s
 
 SLOTS: Final = 60
 """Windows that are looked back on; older ones become part of what is usual."""

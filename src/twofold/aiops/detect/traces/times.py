@@ -14,7 +14,7 @@ from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS
 from twofold.stats.codes import present
 from twofold.stats.quantiles import quantiles
-from twofold.stats.visits import Int64s
+from twofold.stats.traces.columns import Int64s
 from twofold.store.catalog import Catalog
 
 SELF_TIME: Final = "span.self_time.p95"

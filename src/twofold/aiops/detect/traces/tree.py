@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from twofold.stats.visits import CONSUMER, PRODUCER
+from twofold.stats.traces.columns import CONSUMER, PRODUCER
 
 _APART: Final = frozenset({PRODUCER, CONSUMER})
 

@@ -15,7 +15,7 @@ from twofold.aiops.ingest.clean.units import convert
 from twofold.aiops.ingest.entities import labels_entity
 from twofold.aiops.ingest.rows import DROPPED
 from twofold.records.entity import EntityKind
-from twofold.stats.rows import RowIndex
+from twofold.stats.series.rows import RowIndex
 
 METRIC: Final = "__name__"
 ENTITY: Final = "__entity__"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import kernel, part
-from twofold.stats.layout import DAY_S, HEAD, NS
+from twofold.stats.series.layout import DAY_S, HEAD, NS
 
 WORTH: Final = 60
 """Samples of its own that what was inherited is worth."""

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import lean_kernel, lean_part
-from twofold.stats.lines import CHAIN, WILD, Lexicon, Scratch, parse, slot_of
-from twofold.stats.shapes import find, word_symbol
-from twofold.stats.shapes import table as table_of
-from twofold.stats.words import Bytes, Int64s, mixed, text_symbol
+from twofold.stats.text.lines import CHAIN, WILD, Lexicon, Scratch, parse, slot_of
+from twofold.stats.text.shapes import find, word_symbol
+from twofold.stats.text.shapes import table as table_of
+from twofold.stats.text.words import Bytes, Int64s, mixed, text_symbol
 
 SET: Final = 8
 """Different texts that a variable may have held to count as a set."""

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from twofold.stats.jit import lean_kernel, lean_part
-from twofold.stats.lines import CHAIN, HOLE, LITERAL, MOST_WORDS, UNSEEN, WILD, Lexicon, Scratch, parse, slot_of
-from twofold.stats.words import Bools, Bytes, Int32s, Int64s, placed, text_symbol
+from twofold.stats.text.lines import CHAIN, HOLE, LITERAL, MOST_WORDS, UNSEEN, WILD, Lexicon, Scratch, parse, slot_of
+from twofold.stats.text.words import Bools, Bytes, Int32s, Int64s, placed, text_symbol
 
 
 class Known(NamedTuple):

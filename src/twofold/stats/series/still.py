@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.layout import GAUGE, MOVES_AGAIN, STUCK
-from twofold.stats.peaks import CALIBRATED
+from twofold.stats.series.layout import GAUGE, MOVES_AGAIN, STUCK
+from twofold.stats.series.peaks import CALIBRATED
 
 LEAST: Final = 20  # samples
 TIMES: Final = 5

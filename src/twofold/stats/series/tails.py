@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import part
-from twofold.stats.layout import TAIL_BINS
+from twofold.stats.series.layout import TAIL_BINS
 
 SMALLEST: Final = 0.25  # of a usual size: below it all is one bin
 WIDTH: Final = math.log(1.65)

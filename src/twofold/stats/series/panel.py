@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from twofold.stats.heirs import take
 from twofold.stats.jit import kernel, part
-from twofold.stats.judge import close, judge, moved
-from twofold.stats.layout import (
+from twofold.stats.series.heirs import take
+from twofold.stats.series.judge import close, judge, moved
+from twofold.stats.series.layout import (
     COUNTER,
     DAY_S,
     DUPLICATE,
@@ -31,10 +31,10 @@ from twofold.stats.layout import (
     STUCK,
     TOO_LARGE,
 )
-from twofold.stats.peaks import begin as begin_peaks
-from twofold.stats.peaks import note, past
-from twofold.stats.score import count, forget, rank, score, season_at, start
-from twofold.stats.still import watch
+from twofold.stats.series.peaks import begin as begin_peaks
+from twofold.stats.series.peaks import note, past
+from twofold.stats.series.score import count, forget, rank, score, season_at, start
+from twofold.stats.series.still import watch
 
 SETTLED: Final = 20  # samples before sizes are trusted as peaks
 

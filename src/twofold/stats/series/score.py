@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.stats.jit import part
-from twofold.stats.layout import CHANNELS, DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
-from twofold.stats.peaks import log_size
-from twofold.stats.tails import above, bin_of, tail
+from twofold.stats.series.layout import CHANNELS, DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
+from twofold.stats.series.peaks import log_size
+from twofold.stats.series.tails import above, bin_of, tail
 
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
 STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a constant stretch
@@ -243,7 +243,7 @@ def improbable(s: Any, sizes: Sizes, held: int, p: Any) -> float:  # pragma: no 
 def rank(s: Any, sizes: Sizes, out: float) -> float:  # pragma: no cover - compiled
     """How the sample ranks among samples of all series; above 1 where it should be told.
 
-    `out` is how far it is past usual peaks, see `stats.peaks`. Only a sample that stands out more than the ones
+    `out` is how far it is past usual peaks, see `stats.series.peaks`. Only a sample that stands out more than the ones
     before it in the same run of them is told, and less so where others stood out not long ago: who is told of a
     fault need not be told again of each sample of it. Below that, samples rank by what stood out just before and
     by how far level and value are from where they usually are: an anomaly is a stretch, not its first sample.

@@ -7,7 +7,7 @@ value is held while that lasts: it is the level before the onset.
 
 A score is the -log10 of the probability that a sample of a series without anything wrong is as far out. A young
 series has only the tails of its sizes to tell that by; from the eighth block on, its peaks tell how often
-a day that happens (`stats.peaks`), and the budget of false findings a day holds as it stands.
+a day that happens (`stats.series.peaks`), and the budget of false findings a day holds as it stands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.layout import (
+from twofold.stats.series.layout import (
     DAY_S,
     DOWN,
     FIRST_CHANGE,
@@ -27,9 +27,9 @@ from twofold.stats.layout import (
     TINY,
     UP,
 )
-from twofold.stats.peaks import CALIBRATED, rarity
-from twofold.stats.score import RUN, Sizes, clip, improbable, resume, weight
-from twofold.stats.still import stands_still
+from twofold.stats.series.peaks import CALIBRATED, rarity
+from twofold.stats.series.score import RUN, Sizes, clip, improbable, resume, weight
+from twofold.stats.series.still import stands_still
 
 MOST_NEEDED: Final = 8
 BASE: Final = 2.5  # score from which a sample is evidence

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from twofold.stats.jit import lean_part
-from twofold.stats.words import (
+from twofold.stats.text.words import (
     BACKSLASH,
     BASIS,
     BRACE,

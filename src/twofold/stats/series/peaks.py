@@ -20,7 +20,7 @@ import math
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.layout import CHANNELS, NS
+from twofold.stats.series.layout import CHANNELS, NS
 
 SHOCK, SHIFT = 0, 1
 RATE: Final = 0.03  # weight of a block, once there are as many

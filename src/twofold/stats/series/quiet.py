@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import kernel
-from twofold.stats.layout import NS
+from twofold.stats.series.layout import NS
 
 REGULAR_POINTS: Final = 20
 NOT_WATCHED: Final = -1

@@ -1,0 +1,1 @@
+"""Log lines as bytes: words, shapes, and the values in them."""
