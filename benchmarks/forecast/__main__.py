@@ -1,9 +1,10 @@
 """Forecasts, side by side: `python -m benchmarks.forecast [--quick] [--data DIR] [--m4 DIR] [--json]`.
 
 Three days ahead of hourly operations series: MASE, weighted quantile loss, coverage of the 80 % interval, series
-a second; beside yesterday's and last week's values. And generated fills: Brier score of "full within", and the
-error of the time until full; beside a straight line through the last hours (PromQL's `predict_linear`).
-M4's hourly series are judged too where `--m4` names a folder with Hourly-train.csv and Hourly-test.csv.
+a second; beside yesterday's and last week's values, of which every quantile is that value. And generated fills: Brier
+score of "full within", and the error of the time until full; beside a straight line through the last hours (PromQL's
+`predict_linear`). M4's hourly series are judged too where `--m4` names a folder with Hourly-train.csv and
+Hourly-test.csv.
 """
 
 from __future__ import annotations
@@ -63,7 +64,14 @@ def judge(cases: Cases) -> dict[str, Any]:
             future=cases.future[known],
             scale=cases.scale[known],
         )
-        found[name] = {**accuracy(some, told[known]), "ours_on_the_same": accuracy(some, ours.point[known])["mase"]}
+        peer = told[known]
+        same = accuracy(some, ours.point[known], ours.quantiles[known])
+        found[name] = {
+            "mase": accuracy(some, peer)["mase"],
+            "wql": accuracy(some, peer, np.repeat(peer[:, :, None], len(LEVELS), axis=2))["wql"],
+            "ours_on_the_same": same["mase"],
+            "our_wql_on_the_same": same["wql"],
+        }
     families = {
         name: float(
             np.mean((np.abs(ours.point - cases.future).mean(axis=1) / cases.scale)[np.array(cases.family) == name])
