@@ -202,11 +202,23 @@ class Server:
 
 
 class _Listener(uvicorn.Server):
-    """One of several listeners in the process: signals are ours."""
+    """One of several listeners in the process: signals are ours.
+
+    Attributes:
+        accepts: Set once its socket takes connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepts = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepts.set()
 
 
 def run(config: Config) -> None:
@@ -249,13 +261,23 @@ async def _serve(server: Server, begun: float) -> None:
         loop.add_signal_handler(number, stop.set)
     tasks = [asyncio.create_task(one.serve([bound])) for one, bound in zip(servers, sockets, strict=True)]
     url = f"{'https' if http.tls_certificate else 'http'}://{http.host}:{sockets[0].getsockname()[1]}"
-    _announce(server, url, begun)
-    settle_objects()
-    await asyncio.wait([asyncio.create_task(stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
+    ended = [asyncio.ensure_future(each) for each in (stop.wait(), *tasks)]
+    accept = asyncio.create_task(_all_accept(servers))
+    await asyncio.wait([accept, *ended], return_when=asyncio.FIRST_COMPLETED)
+    if accept.done():
+        _announce(server, url, begun)
+        settle_objects()
+    accept.cancel()
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     for one in servers:
         one.should_exit = True
     await asyncio.gather(*tasks)
     await server.ingest.stop()
+
+
+async def _all_accept(servers: Sequence[_Listener]) -> None:
+    for one in servers:
+        await one.accepts.wait()
 
 
 def _uvicorn(app: Any, http: HttpConfig) -> uvicorn.Config:
