@@ -57,4 +57,5 @@ def test_who_reads_the_address_can_connect(tmp_path: Path) -> None:
                 socket.create_connection(("127.0.0.1", each), timeout=5).close()
         finally:
             process.terminate()
+            process.communicate(timeout=60)
     assert process.returncode == 0

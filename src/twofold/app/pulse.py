@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from twofold.api.services import Pulse
 from twofold.app.child import WorkerProcess
+from twofold.flow.background import Background
 from twofold.flow.recorder import Recorder
 from twofold.flow.runner import Runner
 from twofold.flow.sink import LedgerSink
@@ -35,27 +35,14 @@ class Parts:
     journal: SegmentJournal
 
 
-class Pulses:
+class Pulses(Background):
     """Samples the running parts every few seconds. See `api.services.PulsePort`."""
 
     def __init__(self, parts: Parts, registry: CollectorRegistry) -> None:
+        super().__init__("pulse")
         self._parts = parts
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._rate = 0.0
         registry.register(self)
-
-    def start(self) -> None:
-        """Begin to sample."""
-        self._thread = threading.Thread(target=self._loop, name="pulse", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def pulse(self) -> Pulse:
         """Rates and lags now."""
@@ -109,9 +96,10 @@ class Pulses:
         )
         return [frames, rows, poisoned, held, failures, drops, refused, lag, flushes, waits, starts]
 
-    def _loop(self) -> None:
+    def loop(self) -> None:
+        """Take the rate every few seconds."""
         before, then = self._rows(), time.monotonic()
-        while not self._stop.wait(_EVERY_S):
+        while not self.stopping.wait(_EVERY_S):
             rows, now = self._rows(), time.monotonic()
             self._rate = (rows - before) / (now - then)
             before, then = rows, now

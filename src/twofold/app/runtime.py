@@ -7,10 +7,11 @@ import ctypes
 import gc
 import mmap
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
+
+from twofold.flow.background import Background
 
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # numbers of `mallopt` in glibc's malloc.h
 _KEPT_BYTES: Final = 64 << 20
@@ -42,7 +43,7 @@ def take_short_turns() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-class Spare:
+class Spare(Background):
     """Gives memory back to the system that the allocator holds and nobody uses.
 
     What a burst needed lies between what is still in use, so the allocator keeps all of it: a checkpoint or a flush
@@ -63,31 +64,18 @@ class Spare:
         every_s: float = 0.5,
         quiet_looks: int = 10,
     ) -> None:
+        super().__init__("spare-memory")
         self._quiet_looks = quiet_looks
         self._quiet = 0
         self._seen_bytes = 0
         self._from_bytes = from_bytes
         self._most_bytes = most_bytes
         self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._left_bytes = 0
         self._trim: Callable[[int], int] | None = None
         if sys.platform == "linux":
             with suppress(OSError, AttributeError):
                 self._trim = ctypes.CDLL("libc.so.6").malloc_trim
-
-    def start(self) -> None:
-        """Begin to look, in a thread of its own."""
-        self._thread = threading.Thread(target=self._loop, name="spare-memory", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def give_back(self) -> bool:
         """Give back what is spare if the process grew by much, or grows no more; says whether it did."""
@@ -101,8 +89,9 @@ class Spare:
         self._left_bytes = _resident_bytes()
         return True
 
-    def _loop(self) -> None:
-        while not self._stop.wait(self._every_s):
+    def loop(self) -> None:
+        """Look every now and then."""
+        while not self.stopping.wait(self._every_s):
             self.give_back()
 
 

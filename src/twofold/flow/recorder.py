@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from twofold.errors import Transient
+from twofold.flow.background import Background
 from twofold.records.frame import Frame, FrameKind, Position
 from twofold.store.catalog import Catalog
 from twofold.store.failpoints import reach
@@ -44,7 +44,7 @@ class RecorderConfig:
     linger_s: float = 0.03
 
 
-class Recorder:
+class Recorder(Background):
     """One thread over all partitions. A crash loses nothing: it goes on at the committed position.
 
     Readers see rows as soon as `append` returned; files follow with the next flush.
@@ -57,30 +57,17 @@ class Recorder:
     def __init__(
         self, journal: Journal, history: History, catalog: Catalog, config: RecorderConfig | None = None
     ) -> None:
+        super().__init__("recorder")
         self._journal = journal
         self._history = history
         self._catalog = catalog
         self._config = config or RecorderConfig()
         self._positions: dict[int, Position] = {p: journal.committed(CONSUMER, p) for p in journal.partitions()}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._rows = 0
         self.failure: BaseException | None = None
         self.flushes = 0
         self.damaged = 0
         self.held = 0
-
-    def start(self) -> None:
-        """Begin in a thread of its own."""
-        self._thread = threading.Thread(target=self._loop, name="recorder", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take what is durable, flush, end the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def drain(self) -> int:
         """Take every frame that is durable now, in the calling thread; returns their number.
@@ -119,10 +106,11 @@ class Recorder:
         self._rows = 0
         self.flushes += 1
 
-    def _loop(self) -> None:
+    def loop(self) -> None:
+        """Take what is durable, flush when it is time and at the end."""
         due = time.monotonic() + self._config.flush_s
         try:
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 try:
                     taken = self.drain()
                     if time.monotonic() >= due:
@@ -131,12 +119,12 @@ class Recorder:
                 except Transient as error:
                     self.held += 1
                     log.warning("the history could not be written, the journal keeps it: %s", error)
-                    self._stop.wait(self._config.retry_s)
+                    self.stopping.wait(self._config.retry_s)
                     continue
                 if not taken:
                     first = self._journal.partitions()[0]
                     if self._journal.wait(first, self._positions[first], timeout_s=0.2):
-                        self._stop.wait(self._config.linger_s)
+                        self.stopping.wait(self._config.linger_s)
             self.drain()
             self.flush()
         except BaseException as error:  # the thread's boundary: readiness turns false, the journal keeps the frames

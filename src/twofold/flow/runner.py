@@ -7,7 +7,6 @@ ids, the sink writes them again, nothing changes.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Final, Protocol
 
 from twofold.errors import Corrupt, Transient, TwofoldError
 from twofold.flow import checkpoint
+from twofold.flow.background import Background
 from twofold.flow.checkpoint import Key
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import State
@@ -91,7 +91,7 @@ class Progress:
     refused_builds: int = 0
 
 
-class Runner:
+class Runner(Background):
     """One thread over one partition.
 
     Args:
@@ -110,6 +110,7 @@ class Runner:
         blobs: Blobs,
         config: RunnerConfig | None = None,
     ) -> None:
+        super().__init__(f"pipeline-{partition}")
         self._journal = journal
         self._partition = partition
         self._decode = decode
@@ -120,24 +121,14 @@ class Runner:
         self._checkpoint_name = f"checkpoints/pipeline-{partition}"
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
-        self._stop = threading.Event()
         self._stale = False
-        self._thread: threading.Thread | None = None
         self.progress = Progress()
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        """Restore the checkpoint and begin in a thread of its own."""
+        """Restore the checkpoint, then begin."""
         self.restore()
-        self._thread = threading.Thread(target=self._loop, name=f"pipeline-{self._partition}", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the frame at hand, checkpoint, end the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        super().start()
 
     def restore(self) -> None:
         """Take the last checkpoint's states and position, if there is one; a damaged one is given up."""
@@ -220,15 +211,16 @@ class Runner:
             log.error("a damaged frame is skipped: %s", error)
         return found
 
-    def _loop(self) -> None:
+    def loop(self) -> None:
+        """Push frames, tell what came out, checkpoint when it is time and at the end."""
         next_checkpoint = time.monotonic() + self._config.checkpoint_s
         try:
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 batch = self._read()
                 if batch:
                     self._work(batch)
                 elif self._journal.wait(self._partition, self._position, timeout_s=0.5):
-                    self._stop.wait(self._config.linger_s)
+                    self.stopping.wait(self._config.linger_s)
                 if time.monotonic() >= next_checkpoint:
                     next_checkpoint = self._checkpoint_in_turn()
             self.checkpoint()
@@ -318,7 +310,7 @@ class Runner:
             except Transient as error:
                 self.progress.failures += 1
                 log.warning("results are held back: %s", error)
-                if self._stop.wait(self._config.retry_s):
+                if self.stopping.wait(self._config.retry_s):
                     raise
             else:
                 self.progress.made += len(items)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from twofold.errors import Corrupt, NotFound, TwofoldError
+from twofold.flow.background import Background
 from twofold.store.blobs import Blobs
 from twofold.store.ledger import Change, Ledger
 
@@ -29,7 +29,7 @@ def read_cursor(blobs: Blobs, name: str) -> int:
         return 0
 
 
-class Watch:
+class Watch(Background):
     """One thread that polls the feed and tells followers of every write once, in order.
 
     A follower that raises is told the same writes again, after a pause: it must be idempotent. The pause grows
@@ -48,26 +48,13 @@ class Watch:
         save: Callable[[int], None] = lambda _seq: None,
         poll_s: float = 0.25,
     ) -> None:
+        super().__init__("ledger-watch")
         self._ledger = ledger
         self._followers = tuple(followers)
         self._after = after
         self._save = save
         self._poll_s = poll_s
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self.failures = 0
-
-    def start(self) -> None:
-        """Begin in a thread of its own."""
-        self._thread = threading.Thread(target=self._loop, name="ledger-watch", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread after the round at hand."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def round(self) -> int:
         """Tell followers what is new, in the calling thread; returns how many writes."""
@@ -80,9 +67,10 @@ class Watch:
         self._save(self._after)
         return len(changes)
 
-    def _loop(self) -> None:
+    def loop(self) -> None:
+        """Tell followers of every new write, with growing pauses while one fails."""
         pause_s = self._poll_s
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             try:
                 busy = self.round()
                 pause_s = self._poll_s
@@ -95,4 +83,4 @@ class Watch:
                 log.exception("a follower of the ledger failed and will be told again")
                 busy, pause_s = 0, min(pause_s * 2, _LONGEST_S)
             if not busy:
-                self._stop.wait(pause_s)
+                self.stopping.wait(pause_s)
