@@ -25,6 +25,7 @@ BUSY: Final = {
 """Flushes and checkpoints so often that kills meet them."""
 KINDS: Final = ("metrics", "logs", "traces")
 ITEMS: Final = 3
+NOT_FOUND: Final = 404
 
 
 @dataclass
@@ -167,7 +168,7 @@ class Told:
         """
         for account in _balances(up):
             account.check()
-        _readable_through_the_api(up, self.taken)
+        wait_for(lambda: _readable_through_the_api(up, self.taken), 30, lambda: "the first or last items are not there")
         wait_for(lambda: _derived(up), 60, lambda: "no window of spans was ever closed")
         wait_for(lambda: len(up.worker_pids()) == 1, 60)  # orphans of killed ones are gone, one is at work
         assert up.stop() == 0
@@ -238,19 +239,26 @@ def _derived(up: Up) -> bool:
         return any(found["mean"] for found in points)
 
 
-def _readable_through_the_api(up: Up, acknowledged: dict[str, set[str]]) -> None:
-    """One item of each kind, of the first life and of the last."""
-    last = max(acknowledged["logs"])
+def _readable_through_the_api(up: Up, acknowledged: dict[str, set[str]]) -> bool:
+    """Whether one item of each kind, of the first life and of the last, is there; once, if it is.
+
+    What was acknowledged is on disk. Readers see it when the recorder has taken it, which may lag behind by seconds
+    while the processors are busy with others.
+    """
+    found = []
     with up.client() as client:
-        for who in (min(acknowledged["logs"]), last):
+        for who in (min(acknowledged["logs"]), max(acknowledged["logs"])):
             lines = checked(client.get("/api/v1/logs", params={"q": who}))["items"]
-            assert [line["body"] for line in lines] == [who]
+            found.append([line["body"] for line in lines])
+            assert found[-1] in ([], [who])
         for who in (min(acknowledged["metrics"]), max(acknowledged["metrics"])):
             metric = f"sent.{who.split('x', maxsplit=1)[0]}"
             series = checked(client.get("/api/v1/series", params={"metric": metric, "limit": 1000}))["items"]
             (one,) = (each for each in series if each["labels"]["who"] == who)
-            points = checked(client.get(f"/api/v1/series/{one['sid']}/points"))
-            assert len(points["mean"]) == 1
+            found.append(checked(client.get(f"/api/v1/series/{one['sid']}/points"))["mean"])
+            assert len(found[-1]) <= 1
         for who in (min(acknowledged["traces"]), max(acknowledged["traces"])):
             trace = f"{int.from_bytes(who.encode(), 'big') % 2**128:032x}"
-            assert checked(client.get(f"/api/v1/traces/{trace}"))["spans"]
+            answer = client.get(f"/api/v1/traces/{trace}")
+            found.append([] if answer.status_code == NOT_FOUND else checked(answer)["spans"])
+    return all(found)
