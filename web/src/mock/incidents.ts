@@ -123,6 +123,7 @@ function finding(
     id: hex(`finding ${name}`, 16),
     series: sidOf(name),
     onset: minutesAgo(11.5),
+    opened: fields.onset ?? minutesAgo(11.2),
     seen: minutesAgo(0.2),
     score: 8.4,
     effect: 41,
