@@ -26,6 +26,7 @@ BUSY: Final = {
 KINDS: Final = ("metrics", "logs", "traces")
 ITEMS: Final = 3
 NOT_FOUND: Final = 404
+COLD_S: Final = 180.0  # after a fresh installation kernels are compiled, and a killed process keeps few of them
 
 
 @dataclass
@@ -168,8 +169,8 @@ class Told:
         """
         for account in _balances(up):
             account.check()
-        wait_for(lambda: _readable_through_the_api(up, self.taken), 30, lambda: "the first or last items are not there")
-        wait_for(lambda: _derived(up), 60, lambda: "no window of spans was ever closed")
+        wait_for(lambda: _readable_through_the_api(up, self.taken), COLD_S, lambda: "first or last items are not there")
+        wait_for(lambda: _derived(up), COLD_S, lambda: "no window of spans was ever closed")
         wait_for(lambda: len(up.worker_pids()) == 1, 60)  # orphans of killed ones are gone, one is at work
         assert up.stop() == 0
         wait_for(lambda: not up.worker_pids(), 20, lambda: f"workers are left: {up.worker_pids()}")
