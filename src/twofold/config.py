@@ -122,7 +122,8 @@ class Config:
         home: Folder for all data.
         joint: What is looked for in whole entities and pairs of series.
         slos: Service level objectives.
-        partitions: Partitions of the journal, each with a thread of stages.
+        partitions: Partitions of the journal, each with a thread of stages. Series learnt before the number grew are
+            learnt anew where they move, and findings are grouped within a partition: one is right for most.
         without: Stages that are left out, by name (`twofold up` refuses unknown ones); without all of them telemetry
             is stored and nothing else.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
