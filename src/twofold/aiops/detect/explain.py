@@ -31,6 +31,7 @@ _PAST_S: Final = (21_600.0, 86_400.0)  # learnt before the onset; the longer whe
 _TRIES: Final = 14
 _LONGEST_S: Final = DAY_S  # of a finding that is replayed; the rest changes nothing of how it opened
 _MOST_FACTOR: Final = 1e4
+_FEW: Final = 10.0  # times from which no decimal is told
 _LEAST_BUDGET: Final = 1e-9
 _KNOWN_SCORE: Final = 7.0  # nobody has seen a series for longer than ten million samples
 _PANEL: Final = "panel"
@@ -193,10 +194,11 @@ class _Replay:
                 tried=True,
             )
         needed = _rounded_down(10.0**-exponent)
+        fewer = now / needed
         return Silencer(
             kind=SilencerKind.BUDGET,
             text=f"Silent at a budget of {needed:.2g} false findings a series and day in the place of {now:.2g}: "
-            f"{now / needed:,.0f} times fewer, for all series",
+            f"{fewer:,.{1 if fewer < _FEW else 0}f} times fewer, for all series",
             setting=f"alerts_per_day={needed:.2g}",
             now=now,
             needed=needed,
