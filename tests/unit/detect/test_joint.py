@@ -159,6 +159,17 @@ def test_pairs_of_an_entity_share_its_budget_and_remember_it_over_a_restart() ->
     assert parted([*first, *feed(rest, sids, values[6000:], start=6000)]) == told
 
 
+def test_pairs_may_be_asked_for_later() -> None:
+    catalog = MemoryCatalog()
+    sids = series_of(catalog)
+    values = coupled(5200)
+    values[5100:5105, 1] += np.array([40.0, 50.0, 60.0, 70.0, 80.0])
+    before, after = Joint(catalog, JointConfig(together=False)), Joint(catalog, JointConfig(apart=True, together=False))
+    feed(before, sids, values[:2500])
+    after.restore(before.snapshot())
+    assert len(parted(feed(after, sids, values[2500:], start=2500))) == 1
+
+
 def test_a_caller_and_a_callee_may_be_a_pair() -> None:
     catalog = MemoryCatalog()
     both = np.concatenate([series_of(catalog, "service:a", NAMES[:4]), series_of(catalog, "service:b", NAMES[4:])])

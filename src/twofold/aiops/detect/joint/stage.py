@@ -115,7 +115,7 @@ class Joint:
             series = self._series(row)
             if series.entity and kind_of(series) != IGNORED:
                 self._members.describe(row, entity=series.entity, kind=kind_of(series))
-        if len(at):
+        if len(at) and self.config.apart:
             self._bars.meet(len(self._members.names), float(time_ns.max()) / SECOND_NS)
         if len(at) and int(time_ns.max()) < self._next_ns:
             self.late += len(at)
@@ -301,6 +301,7 @@ class Joint:
             self._next_ns, self.late = int(known["next_ns"]), int(known["late"])
             self.quiet = Counter(known["quiet"])
             self._bars.restore(known["bars"])
+            self._bars.meet(len(self._members.names) if self.config.apart else 0, self._next_ns / SECOND_NS)
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"joint state does not fit this version: {error!r}; replay the journal") from error
         self._told = {key: each for key, each in told.items() if key[0] == layout.TOGETHER or self.config.apart}
