@@ -52,6 +52,7 @@ PAIR: Final = np.dtype(
         ("opened", "i8"),  # ticks; 0 when nothing is open
         ("onset", "i8"),
         ("turn", "i4"),  # next candidate for a partner
+        ("learnt", "i4"),  # ticks, which may be fewer than the series': pairs can be asked for later
         ("power", "f4"),  # mean square of the clipped z
         ("size", "f4"),  # usual size of what the first partner does not tell
         ("counted", "f4"),

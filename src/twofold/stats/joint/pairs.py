@@ -116,6 +116,7 @@ def parted(rows: Any, pairs: Any, r: int, tick: int, p: Any, event: Any) -> int:
 @part
 def power(rows: Any, pairs: Any, r: int, p: Any) -> None:  # pragma: no cover - compiled
     """Learn the mean square of the clipped z."""
+    q = pairs[r]
     z = min(max(rows[r].z, -COUPLED_CLIP), COUPLED_CLIP)
-    w = max(1.0 / p.couple_ticks, 1.0 / max(rows[r].count - HEAD, 1))
-    pairs[r].power += w * (z * z - pairs[r].power)
+    q.learnt = min(q.learnt + 1, 1 << 30)
+    q.power += max(1.0 / p.couple_ticks, 1.0 / q.learnt) * (z * z - q.power)
