@@ -93,4 +93,6 @@ def test_mutated_trees_are_json_and_differ() -> None:
     made = {mutated(b'{"a":[1,{"b":"c"}]}\n{"d":2}', 4096, chance.randrange(1 << 32)) for _ in range(300)}
     assert len(made) > 50
     assert mutated(b"\xff", 4096, 1) == b"\xff"
+    deep = b"[" * 300 + b"]" * 300  # can be read, and not be written
+    assert {mutated(deep, 4096, seed) for seed in range(300)}
     assert not Trees([b"\x0a\x00"])

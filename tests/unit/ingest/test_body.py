@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import mmap
 import time
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import cramjam
 import pytest
@@ -27,6 +29,10 @@ ENCODED = {
     "identity": BODY,
     "": BODY,
 }
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 def undo(body: bytes, encoding: str, **limits: float) -> bytes:
@@ -67,6 +73,20 @@ def test_cut_off_and_broken_bytes_are_decode_errors(encoding: str) -> None:
     for broken in (whole[:-1], whole[: len(whole) // 2], b"\xff" * 20, whole + b"garbage"):
         with pytest.raises(DecodeError):
             undo(broken, encoding)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd", "snappy"])
+def test_broken_bytes_leave_nothing_behind(encoding: str) -> None:
+    """Four kilobytes a request did stay, so that anybody could fill the memory."""
+
+    def refuse(times: int) -> int:
+        for number in range(times):
+            with pytest.raises(DecodeError):
+                undo(bytes([0xFF, number & 0xFF, number >> 8 & 0xFF]), encoding)
+        return resident_bytes()
+
+    before = refuse(2_000)
+    assert refuse(10_000) - before < 10_000 * 400
 
 
 def test_an_unknown_encoding_is_unsupported() -> None:

@@ -290,6 +290,21 @@ def test_json_lines_are_logs_samples_or_an_export(bench: Bench, tmp_path: Path) 
     assert len(found["b", ()]) == 2
 
 
+def test_lists_are_labels_and_large_whole_numbers_are_values(bench: Bench, tmp_path: Path) -> None:
+    points = tmp_path / "points.jsonl"
+    points.write_text(
+        '{"time":1767225600,"metric":"a","value":1,"zones":["x","y"]}\n{"time":1767225601,"metric":"a","value":2,"zones":[]}\n'
+    )
+    imported(bench, points)
+    table = tmp_path / "table.csv"
+    table.write_text("time,bytes\n1767225600,99999999999999992\n")
+    imported(bench, table)
+    found = bench.samples()
+    assert found["a", (("zones", '["x","y"]'),)] == [(1767225600 * 10**9, 1.0)]
+    assert found["a", ()] == [(1767225601 * 10**9, 2.0)]
+    assert found["bytes", ()] == [(1767225600 * 10**9, 1e17)]
+
+
 def test_log_text_and_tables_of_logs_keep_their_times(bench: Bench, tmp_path: Path) -> None:
     text = tmp_path / "cart.log"
     text.write_text("2026-01-01 00:00:00 ERROR no\n\n2026-01-01 00:00:01 INFO yes\n")

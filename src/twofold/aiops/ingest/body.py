@@ -155,7 +155,7 @@ class _Output:
         self._claim = claim
         self.data = bytearray()
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: bytes | memoryview) -> None:
         size = len(self.data) + len(chunk)
         if size > self._limit:
             raise _too_large(size, self._limit, "decompressed body")
@@ -198,8 +198,8 @@ def _zstd(body: bytes, config: IngestConfig, claim: Claim) -> bytes:
     output = _Output(body, config, claim)
     try:
         with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
-            while chunk := stream.read(CHUNK):
-                output.add(chunk)
+            while (chunk := stream.read_buffer(CHUNK)).size:  # `read` leaks its bytes where the stream is broken
+                output.add(memoryview(chunk))
     except OSError as error:
         raise DecodeError(f"body does not decompress: {error}", reason="compression") from error
     return bytes(output.data)

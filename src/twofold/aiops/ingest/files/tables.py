@@ -157,7 +157,9 @@ class ImportedFile:
         metric = next((name for name in (self._config.metric, *_METRIC) if name in labels), "")
         groups = _groups(part, labels)
         for value in values:
-            number = pc.cast(part.column(value).combine_chunks(), pa.float64()).to_numpy(zero_copy_only=False)
+            number = pc.cast(part.column(value).combine_chunks(), pa.float64(), safe=False).to_numpy(
+                zero_copy_only=False
+            )
             usable = np.isfinite(number) & (time_ms > 0)
             for own, rows in groups:
                 rows = rows[usable[rows]]  # noqa: PLW2901 - of these, the usable ones
@@ -281,7 +283,7 @@ def _groups(part: pa.Table, labels: list[str]) -> list[tuple[dict[str, str], npt
     """Rows by their labels; empty ones are left out."""
     if not labels:
         return [({}, np.arange(part.num_rows))]
-    columns = [part.column(name).to_pylist() for name in labels]
+    columns = [_hashable(part.column(name)) for name in labels]
     rows: dict[tuple[Any, ...], list[int]] = {}
     for number, key in enumerate(zip(*columns, strict=True)):
         rows.setdefault(key, []).append(number)
@@ -292,6 +294,14 @@ def _groups(part: pa.Table, labels: list[str]) -> list[tuple[dict[str, str], npt
         )
         for key, numbers in rows.items()
     ]
+
+
+def _hashable(column: pa.ChunkedArray) -> list[Any]:
+    """Values of a column of labels; lists and objects as JSON."""
+    values: list[Any] = column.to_pylist()
+    if not pa.types.is_nested(column.type):
+        return values
+    return [orjson.dumps(value, default=str).decode() if value else None for value in values]
 
 
 def _label(value: object) -> str:
