@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import random
+import select
 import signal
 import stat
 import struct
@@ -144,9 +145,17 @@ class RamDisk:
             45: lambda node, body: self._rename(node, body, 16),
         }
 
-    def serve(self, fuse: int) -> None:
-        """Answer until the mount ends."""
+    def serve(self, fuse: int, woken: int) -> None:
+        """Answer until the mount ends.
+
+        Waits for requests and for `woken` at once: a signal that comes just before a blocking read would wait for the
+        next request, which need not come.
+        """
         while True:
+            select.select([fuse, woken], [], [])
+            if select.select([woken], [], [], 0)[0]:
+                os.read(woken, 64)
+                continue
             try:
                 request = memoryview(os.read(fuse, _BUFFER))
             except OSError as error:
@@ -321,9 +330,12 @@ def main(folder: Path, image: Path, after: Path, seed: int) -> None:
         unmount(folder)
         os._exit(0)
 
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGUSR1, cut)
     print("mounted", flush=True)  # noqa: T201 - who started it waits for that
-    disk.serve(fuse)
+    disk.serve(fuse, woken)
 
 
 if __name__ == "__main__":
