@@ -356,5 +356,9 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "mixed.jsonl").write_text('{"time":1,"value":1,"metric":"a"}\n{"time":1,"value":"x","metric":"a"}\n')
     with pytest.raises(DecodeError, match="do not make a table"):
         list(ImportedFile(tmp_path / "mixed.jsonl", FileImport(), NOW_NS).pieces())
+    deep = '{"time":1767225600,"metric":"a","value":1,"zones":' + "[" * 300 + "1" + "]" * 300 + "}"
+    (tmp_path / "deep.jsonl").write_text(deep)
+    with pytest.raises(DecodeError, match="cannot be written as JSON"):
+        list(ImportedFile(tmp_path / "deep.jsonl", FileImport(), NOW_NS).pieces())
     with pytest.raises(DecodeError, match="cannot be read on"):
         list(ImportedFile(tmp_path / "x.log.gz", FileImport(), NOW_NS).pieces())

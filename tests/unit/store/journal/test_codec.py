@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import records
 from tests.telemetry import NOON, blank_frame, logs_frame, samples, samples_frame
-from twofold.errors import Corrupt, TooLarge
+from twofold.errors import Corrupt, InputError, TooLarge
 from twofold.records.columns import LOGS, SAMPLES
 from twofold.records.event import Event, EventKind
 from twofold.records.frame import Frame, FrameKind
@@ -147,3 +147,9 @@ def test_rows_in_memory_spare_decoding_and_are_judged_like_decoded_ones() -> Non
     assert frame == replace(frame, data=None)
     with pytest.raises(Corrupt, match="columns"):
         codec.decode_payload(replace(frame, data=batch.select([0, 1])))
+
+
+@pytest.mark.parametrize("labels", [{1: "a"}, {"a": "\ud800"}, {"a": object()}])
+def test_a_series_that_cannot_be_written_is_told(labels: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        codec.encode_series([Series(sid=1, metric="up", labels=labels)])

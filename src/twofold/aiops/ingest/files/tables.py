@@ -297,11 +297,14 @@ def _groups(part: pa.Table, labels: list[str]) -> list[tuple[dict[str, str], npt
 
 
 def _hashable(column: pa.ChunkedArray) -> list[Any]:
-    """Values of a column of labels; lists and objects as JSON."""
+    """Values of a column of labels; lists and objects as JSON. Raises `DecodeError` where that is not possible."""
     values: list[Any] = column.to_pylist()
     if not pa.types.is_nested(column.type):
         return values
-    return [orjson.dumps(value, default=str).decode() if value else None for value in values]
+    try:
+        return [orjson.dumps(value, default=str).decode() if value else None for value in values]
+    except TypeError as error:
+        raise DecodeError(f"a label cannot be written as JSON: {error}", reason="decode") from error
 
 
 def _label(value: object) -> str:
