@@ -12,7 +12,6 @@ import glob
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from twofold.aiops.ingest.logs.lines import Lines
 from twofold.aiops.ingest.logs.loki import Loki, push_of
 from twofold.aiops.ingest.otlp.message import JSON
 from twofold.errors import Transient, TwofoldError
+from twofold.flow.background import Background
 from twofold.records.frame import FrameKind, Lane
 
 CHUNK: Final = 1 << 20
@@ -56,7 +56,7 @@ class _Open:
         return time.monotonic() - self.changed
 
 
-class Tail:
+class Tail(Background):
     """Follows the files of the configuration in one thread.
 
     Args:
@@ -70,34 +70,26 @@ class Tail:
         positions: Path | None = None,
         capture: Capture | None = None,
     ) -> None:
+        super().__init__("tail")
         self._intake = intake
         self._capture = capture
         self._positions_path = positions
         self._groups = files
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Begin to follow, where there is anything to follow."""
         if self._groups:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
-            self._thread.start()
+            self.stopping.clear()
+            super().start()
 
-    def stop(self) -> None:
-        """Save where we are and end. Blocking."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
+    def loop(self) -> None:
+        """Follow, and at the end save where we are."""
         positions = Positions(self._positions_path)
         followers = [_Follower(group, positions) for group in self._groups]
         first = positions.fresh
         interval_s = min(group.interval_s for group in self._groups)
         while True:
-            last = self._stopping.is_set()
+            last = self.stopping.is_set()
             try:
                 moved = sum(self._look(follower, first=first) for follower in followers) > 0  # every one, no short cut
             except (TwofoldError, OSError) as error:
@@ -107,7 +99,7 @@ class Tail:
             if last:
                 break
             if not moved:
-                self._stopping.wait(interval_s)
+                self.stopping.wait(interval_s)
         for follower in followers:
             follower.close()
 
@@ -139,10 +131,10 @@ class Tail:
                 intake.batch(FrameKind.LOGS, found, outcome, origin, again=True)
                 break
             except Transient as error:
-                if self._stopping.is_set():
+                if self.stopping.is_set():
                     raise  # the position stays, so they are read again at the next start
                 log.warning("followed files wait for the journal: %s", error)
-                self._stopping.wait(AGAIN_S)
+                self.stopping.wait(AGAIN_S)
         if self._capture is not None:
             self._capture.record(Loki.path, JSON, push_of(found), origin.time_ns)
 
