@@ -26,7 +26,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.detect.joint.stage import Joint
 from twofold.aiops.detect.panel import Panel
-from twofold.aiops.detect.rules import firings, read_rules
+from twofold.aiops.detect.rules import read_rules, replay
 from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.errors import InputError, TooLarge, TwofoldError
@@ -34,7 +34,7 @@ from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.flow.workflow import Context, Json
 from twofold.joints.hindsight import Made, figures_of, hold_against, labels_of
-from twofold.joints.rule_pages import pages_of
+from twofold.joints.rule_pages import made_of
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
 from twofold.records.alert import Alert
@@ -166,6 +166,7 @@ class Backtests:
             figures=figures,
             pages=tuple(pages[:MOST_PAGES]),
             missed=tuple(missed),
+            outcomes=made.outcomes,
         )
 
     def replay(self, settings: Settings, asked: Backtest, tell: Callable[[float], None]) -> Made:
@@ -192,32 +193,14 @@ class Backtests:
         return replace(made, points=points, series=len(panel))
 
     def replay_rules(self, asked: Backtest, tell: Callable[[float], None]) -> Made:
-        """Evaluate alert rules over the period. As Alertmanager does by default, alerts of one name are one page."""
-        rules = read_rules(asked.rules)
+        """Evaluate alert rules over the period. Raises `InputError` when none can be."""
         engine, source = Engine(_RULE_LIMITS), HistorySource(self._catalog, self._history, tenant=asked.tenant)
         start_ms, end_ms = (to_ns(moment) // 1_000_000 for moment in (asked.start, asked.end))
-        incidents: dict[str, Incident] = {}
-        alerts: dict[str, Alert] = {}
-        diagnoses: dict[str, Diagnosis] = {}
-        for number, rule in enumerate(rules):
-            found = firings(rule, engine, source, start_ms, end_ms)
-            for incident, diagnosis, members in pages_of(found):
-                incidents[incident.id] = incident
-                diagnoses[incident.id] = diagnosis
-                alerts |= {alert.id: alert for alert in members}
-            tell((number + 1) / len(rules))
+        replayed = replay(read_rules(asked.rules), engine, source, start_ms, end_ms, tell)
         counted = self._history.query(
             _COUNT_SQL, tenant=asked.tenant, start_ns=to_ns(asked.start), end_ns=to_ns(asked.end)
         )
-        points = int(counted["n"][0].as_py())
-        return Made(
-            findings={},
-            alerts=alerts,
-            incidents=incidents,
-            diagnoses=diagnoses,
-            points=points,
-            series=len(rules),
-        )
+        return made_of(replayed, points=int(counted["n"][0].as_py()))
 
     def _items(self, asked: Backtest, start_ns: int, end_ns: int) -> Iterator[tuple[int, list[object]]]:
         """Slices of event time with their samples and what was told: newest time in it, items."""

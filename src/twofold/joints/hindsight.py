@@ -13,7 +13,7 @@ from typing import Final
 
 from twofold.errors import NotFound
 from twofold.records.alert import Alert
-from twofold.records.backtest import Backtest, ClassFigures, Figures, Label, Missed, Page
+from twofold.records.backtest import Backtest, ClassFigures, Figures, Label, Missed, Page, RuleOutcome
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident
@@ -37,6 +37,7 @@ class Made:
     diagnoses: dict[str, Diagnosis]
     points: int
     series: int
+    outcomes: tuple[RuleOutcome, ...] = ()
 
 
 def labels_of(ledger: Ledger, start: datetime, end: datetime, *, tenant: str) -> list[Label]:

@@ -129,12 +129,38 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleOutcome:
+    """What became of one rule of a rule file.
+
+    Attributes:
+        name: Of the alert, or of the series that it records.
+        records: Whether it is a recording rule.
+        line: Where it begins in the file, from 1.
+        refused: Why it was not replayed; empty for one that was.
+        note: What else there is to say.
+        fired: How often an alert would have fired.
+        series: How many series a recording made.
+    """
+
+    name: str
+    records: bool
+    group: str
+    line: int
+    refused: str = ""
+    note: str = ""
+    fired: int = 0
+    series: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
     """One replay of a detector version over a period: what would have paged, what would have been missed.
 
     Attributes:
-        model, version: The registered version that was replayed; `rules` and a hash for alert rules.
+        model, version: The registered version that was replayed; `rules` and a hash for alert rules that are not
+            registered.
         rules: Text of a Prometheus rule file that is replayed instead of a detector.
+        outcomes: What became of each of its rules, in the order of the file.
         start, end: Period whose pages count, [start, end).
         warm_up_s: Telemetry before `start` that the detector learns from first; its pages do not count.
         labels: What is known of the period; when none are given, what verdicts say of its incidents.
@@ -159,4 +185,5 @@ class Backtest:
     rules: str = ""
     pages: tuple[Page, ...] = field(default_factory=tuple)
     missed: tuple[Missed, ...] = field(default_factory=tuple)
+    outcomes: tuple[RuleOutcome, ...] = field(default_factory=tuple)
     tenant: str = DEFAULT_TENANT

@@ -11,13 +11,17 @@ from twofold.records.entity import DEFAULT_TENANT
 
 
 class ModelKind(StrEnum):
-    """Who runs it: a user's model is served; our own detectors and rankers run inside the stages."""
+    """Who runs it: a user's model is served; our own detectors and rankers run inside the stages.
+
+    RULES are alert rules of another system: nothing runs them here, backtests replay them.
+    """
 
     SERVED = "served"
     DETECTOR = "detector"
     RANKER = "ranker"
     FORECASTER = "forecaster"
     MINER = "miner"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from twofold.errors import InputError, TooLarge, Unsupported
 from twofold.store.promql import aggregate, binary
 from twofold.store.promql.functions import call
 from twofold.store.promql.limits import Account, Limits
+from twofold.store.promql.looks import ms
 from twofold.store.promql.matchers import Conditions
 from twofold.store.promql.parse import conditions, parse
 from twofold.store.promql.source import Source
@@ -182,7 +183,7 @@ class Run:
 
     def selected(self, node: Any) -> Windows:
         """What a range selector gives."""
-        range_ms = _ms(node.range)
+        range_ms = ms(node.range)
         ends = self._ends(node.vector_selector)
         wanted = conditions(node.vector_selector)
         samples = self._select(wanted, int(ends.min()) - range_ms + 1, int(ends.max()))
@@ -202,7 +203,7 @@ class Run:
         if node.at is not None:
             at = np.full(len(self.steps), self._at(node.at), np.int64)
         if node.offset is not None:
-            at = at - _ms(node.offset)
+            at = at - ms(node.offset)
         if (np.abs(at) > _FAR_MS).any():
             raise InputError("a time is out of range", reason="execution")
         return at
@@ -220,8 +221,8 @@ class Run:
 
     def subquery(self, node: Any) -> Windows:
         """An expression at steps of its own, as a range vector."""
-        range_ms = _ms(node.range)
-        step = _ms(node.step) if node.step else self.account.limits.subquery_step_ms
+        range_ms = ms(node.range)
+        step = ms(node.step) if node.step else self.account.limits.subquery_step_ms
         ends = self._ends(node)
         start = (int(ends.min()) - range_ms) // step * step + step
         count = (int(ends.max()) - start) // step + 1
@@ -369,11 +370,6 @@ def _inner(node: Any) -> Sequence[Any]:
         case native.AggregateExpr() | native.ParenExpr() | native.UnaryExpr() | native.SubqueryExpr():
             return (node.expr,)
     return ()
-
-
-def _ms(duration: Any) -> int:
-    seconds: float = duration.total_seconds()
-    return round(seconds * 1000)
 
 
 _NODES: Final[dict[type, Callable[[Run, Any], Value]]] = {

@@ -91,6 +91,19 @@ def expand(pattern: str, replacement: str, texts: Sequence[str]) -> list[str | N
     return [text if match else None for text, match in zip(rewritten, found.tolist(), strict=True)]
 
 
+def replaced(pattern: str, replacement: str, text: str) -> str:
+    """The text with every match rewritten, by the same references. Raises `InputError`.
+
+    >>> replaced("(a)b", "$1", "abab")
+    'aa'
+    """
+    try:
+        found = pc.replace_substring_regex(pa.array([text], pa.string()), pattern, _rewrite(pattern, replacement))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"bad regular expression {pattern!r}: {error}", reason="regex") from error
+    return str(found[0].as_py())
+
+
 def _rewrite(pattern: str, replacement: str) -> str:
     """A Go template as an RE2 rewrite. A reference to a group that is not there is empty, as in Go."""
     groups = [match[1] or "" for match in _GROUP.finditer(pattern) if match[0].startswith("(")]
