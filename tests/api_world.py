@@ -26,6 +26,7 @@ from twofold.api.rules import ALL_SCOPES, Part
 from twofold.api.services import DemoState, Fault, Services
 from twofold.errors import Conflict, NotFound
 from twofold.joints.rehearsals import rehearsal
+from twofold.joints.rule_sets import import_rules, rules_of
 from twofold.joints.trust import Trusts
 from twofold.records.access import Permission, Role, Setting, User
 from twofold.records.columns import LOGS, SAMPLES, SPANS
@@ -35,6 +36,8 @@ from twofold.records.runbook import Execution, ExecutionState, StepState
 from twofold.records.shadow import Rehearsal
 from twofold.records.time import to_ns
 from twofold.records.trust import Trust
+from twofold.store.blobs import Blobs
+from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog.files import FileCatalog
 from twofold.store.history import Table
 from twofold.store.history.delta import DeltaHistory
@@ -64,6 +67,7 @@ class Asked:
     """Stands for responder, models and demo: answers plausibly and remembers the calls."""
 
     ledger: SqlLedger
+    blobs: Blobs
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     broken: bool = False
 
@@ -123,6 +127,20 @@ class Asked:
             created=NOW,
             description=asked["description"],
         )
+
+    def import_rules(self, name: str, text: str, **asked: Any) -> ModelVersion:
+        return import_rules(
+            self.ledger,
+            self.blobs,
+            name,
+            text,
+            description=asked["description"],
+            owner=asked["actor"],
+            tenant=asked["tenant"],
+        )
+
+    def rules(self, version: ModelVersion) -> str:
+        return rules_of(self.ledger, self.blobs, version)
 
     def train(self, project: str, **asked: Any) -> str:
         self.calls.append(("train", {"project": project} | asked))
@@ -284,7 +302,7 @@ def build_world(folder: Path, config: Config | None = None, promql: Limits | Non
     ledger = open_ledger(folder / "ledger.sqlite")
     catalog = FileCatalog(folder / "catalog")
     history = Telemetry(folder / "history")
-    asked = Asked(ledger)
+    asked = Asked(ledger, FileBlobs(folder / "blobs"))
     services = Services(
         ledger=ledger,
         history=history,

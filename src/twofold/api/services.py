@@ -99,6 +99,14 @@ class ModelsPort(Protocol):
         """A version of one of our own detectors: the live settings with these changed. Raises `InputError`."""
         ...
 
+    def import_rules(self, name: str, text: str, *, description: str, actor: str, tenant: str) -> ModelVersion:
+        """A rule file as the next version of its name. Raises `InputError`, `Conflict` when the name is a model's."""
+        ...
+
+    def rules(self, version: ModelVersion) -> str:
+        """The rule file that a version is; empty when it is none."""
+        ...
+
     def train(
         self,
         project: str,

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from twofold.errors import Conflict
 from twofold.joints.config import DetectorsConfig
 from twofold.joints.contest import must_win
 from twofold.joints.detectors import configure
 from twofold.joints.rehearsals import rehearsal
 from twofold.joints.remedies import request_training
+from twofold.joints.rule_sets import import_rules, rules_of
 from twofold.joints.trust import Trusts
 from twofold.joints.tuning import Plan
 from twofold.mlops.release.releases import Releases
@@ -44,6 +46,8 @@ class ModelProcess:
         """Put a version into a stage. A detector goes live only after it won against the one that is."""
         found = self._ledger.get(ModelVersion, f"{model}@{version}", tenant=tenant)
         evidence: tuple[str, ...] = ()
+        if found.kind is ModelKind.RULES:
+            raise Conflict(f"{found.id} holds alert rules, which are replayed and never released", model=model)
         if found.kind is ModelKind.DETECTOR and stage is ReleaseStage.LIVE:
             evidence = must_win(self._ledger, model, version, tenant=tenant, limits=self._detectors.shadow)
         return self._releases.release(
@@ -77,6 +81,14 @@ class ModelProcess:
         return configure(
             self._ledger, self._blobs, model, settings, description=description, owner=actor, tenant=tenant
         )
+
+    def import_rules(self, name: str, text: str, *, description: str, actor: str, tenant: str) -> ModelVersion:
+        """Register a rule file under a name."""
+        return import_rules(self._ledger, self._blobs, name, text, description=description, owner=actor, tenant=tenant)
+
+    def rules(self, version: ModelVersion) -> str:
+        """The rule file that a version is."""
+        return rules_of(self._ledger, self._blobs, version)
 
     def train(
         self,

@@ -9,19 +9,22 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from twofold.cli import models, shadows
+from twofold.cli import models, rule_files, shadows
 from twofold.cli.client import Api, connect
 from twofold.cli.output import Exit, Format, Output, ago, fail, show, table
 
 app = typer.Typer(help="Detectors: versions, backtests, shadows and releases.", no_args_is_help=True)
 app.command("shadow")(shadows.shadow)
 app.command("trust")(shadows.trust)
+app.command("import")(rule_files.import_)
 
 _UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SAME_S: Final = 60.0
-_OURS: Final = ("detector", "ranker")
+_OURS: Final = ("detector", "ranker", "rules")
 
-Model = Annotated[str, typer.Argument(help="panel (series) or causes (ranking)")]
+Model = Annotated[
+    str, typer.Argument(help="panel (series), causes (ranking), or a name that rules were imported under")
+]
 Since = Annotated[str, typer.Option(help="How far back the period begins: 30m, 6h, 7d, 2w.")]
 Until = Annotated[str, typer.Option(help="How far back it ends; now by default.")]
 WarmUp = Annotated[str, typer.Option(help="Telemetry before the period that is only learnt from.")]
@@ -33,7 +36,7 @@ Labels = Annotated[
 
 @app.command("list")
 def list_(output: Output = Format.TABLE) -> None:
-    """Every detector and which version is live."""
+    """Every detector and which version is live; and the alert rules that were imported."""
     found = [m for m in connect().get("/api/v1/models")["items"] if m["kind"] in _OURS]
     if output is Format.JSON:
         show({"items": found})
@@ -98,7 +101,7 @@ def backtest(
 
 @app.command()
 def rules(
-    file: Annotated[Path, typer.Argument(help="A Prometheus rule file.")],
+    file: Annotated[Path, typer.Argument(help="A Prometheus rule file, or the name that one was imported under.")],
     since: Since = "7d",
     until: Until = "0m",
     labels: Labels = None,
@@ -106,12 +109,9 @@ def rules(
     output: Output = Format.TABLE,
 ) -> None:
     """Replay alert rules that you already have: what would they have paged, beside the detector?"""
-    try:
-        text = file.read_text()
-    except OSError as error:
-        fail(f"{file} cannot be read: {error}", Exit.USAGE)
+    what = rule_files.asked(file)
     api, period = connect(), _period(since, until, "1h", labels)
-    asked = str(api.post("/api/v1/backtests", {"rules": text, **period})["id"])
+    asked = str(api.post("/api/v1/backtests", {**what, **period})["id"])
     found, panel = _run(api, [asked, _ask(api, "panel", against, period)])
     if output is Format.JSON:
         show({"rules": found, "detector": panel})
@@ -125,7 +125,7 @@ def rules(
 def compare(
     model: Model,
     version: str,
-    against: Annotated[str, typer.Option(help="The live version by default.")] = "",
+    against: Annotated[str, typer.Option(help="The live version by default; name@version for another one's.")] = "",
     since: Since = "7d",
     until: Until = "0m",
     warm_up: WarmUp = "1h",
@@ -134,7 +134,9 @@ def compare(
 ) -> None:
     """Replay two versions over the same history, side by side: the evidence that a release needs."""
     api, period = connect(), _period(since, until, warm_up, labels)
-    first, second = _run(api, [_ask(api, model, each, period) for each in (version, against)])
+    other, at, number = against.partition("@")
+    beside = (other, number) if at else (model, against)
+    first, second = _run(api, [_ask(api, *each, period) for each in ((model, version), beside)])
     if output is Format.JSON:
         show({"candidate": first, "champion": second})
         return
@@ -255,6 +257,7 @@ def _side_by_side(one: dict[str, Any], other: dict[str, Any]) -> None:
 def _report(done: dict[str, Any]) -> None:
     rows = [*_rows(done["figures"]), *_kinds(done["figures"]).items()]
     table((f"{done['model']}@{done['version']}", f"{done['start']} to {done['end']}"), rows, empty="")
+    rule_files.outcomes(done["outcomes"])
     table(
         ("detected", "severity", "incident", "first suspect", "label"),
         (

@@ -186,7 +186,7 @@ export const calls = {
   requestBacktest: (model: string, version: string, start: string, end: string) =>
     result(
       client.POST("/api/v1/backtests", {
-        body: { model, version, start, end, warm_up_s: WARM_UP_S, labels: [], rules: "" },
+        body: { model, version, start, end, warm_up_s: WARM_UP_S, labels: [] },
       }),
     ),
 

@@ -820,6 +820,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Rules
+         * @description Keep a Prometheus rule file under a name, to be replayed by it; its gate tells what cannot be.
+         */
+        post: operations["import_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runbooks": {
         parameters: {
             query?: never;
@@ -1373,6 +1393,7 @@ export interface components {
             labels: components["schemas"]["Label"][];
             missed: components["schemas"]["Missed"][];
             model: string;
+            outcomes: components["schemas"]["RuleOutcome"][];
             pages: components["schemas"]["Page"][];
             requester: string;
             rules: string;
@@ -2070,9 +2091,11 @@ export interface components {
         /**
          * ModelKind
          * @description Who runs it: a user's model is served; our own detectors and rankers run inside the stages.
+         *
+         *     RULES are alert rules of another system: nothing runs them here, backtests replay them.
          * @enum {string}
          */
-        ModelKind: "served" | "detector" | "ranker" | "forecaster" | "miner";
+        ModelKind: "served" | "detector" | "ranker" | "forecaster" | "miner" | "rules";
         /**
          * ModelSummary
          * @description One line of the models list.
@@ -2118,7 +2141,8 @@ export interface components {
          * NewBacktest
          * @description Which version to replay over which period. Without `version` the live one; without labels, verdicts speak.
          *
-         *     With `rules`, the text of a Prometheus rule file, its alerts are replayed instead of a detector.
+         *     With `rules`, the text of a Prometheus rule file, its alerts are replayed instead of a detector. Where `model` is
+         *     the name of rules that were imported, those are; without `version` the newest.
          */
         NewBacktest: {
             /** Format: date-time */
@@ -2127,8 +2151,7 @@ export interface components {
             labels: components["schemas"]["NewLabel"][];
             /** @default panel */
             model: string;
-            /** @default  */
-            rules: string;
+            rules?: string | null;
             /** Format: date-time */
             start: string;
             /** @default  */
@@ -2198,6 +2221,16 @@ export interface components {
             stage: components["schemas"]["ReleaseStage"];
             version: string;
             weight?: number | null;
+        };
+        /**
+         * NewRules
+         * @description A Prometheus rule file under a name; the same text again is the version that it was.
+         */
+        NewRules: {
+            /** @default  */
+            description: string;
+            name: string;
+            rules: string;
         };
         /**
          * NewToken
@@ -2547,6 +2580,20 @@ export interface components {
             columns: components["schemas"]["Column"][];
             rows: unknown[][];
             truncated: boolean;
+        };
+        /**
+         * RuleOutcome
+         * @description What became of one rule of a rule file.
+         */
+        RuleOutcome: {
+            fired: number;
+            group: string;
+            line: number;
+            name: string;
+            note: string;
+            records: boolean;
+            refused: string;
+            series: number;
         };
         /**
          * Run
@@ -4539,6 +4586,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Training"];
+                };
+            };
+            /** @description RFC 9457 problem details */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRules"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelVersion"];
                 };
             };
             /** @description RFC 9457 problem details */

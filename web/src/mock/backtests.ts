@@ -20,6 +20,7 @@ export const backtests: Backtest[] = [
     figures: null,
     pages: [],
     missed: [],
+    outcomes: [],
   },
   {
     id: hex("backtest", 32),
@@ -82,5 +83,6 @@ export const backtests: Backtest[] = [
       },
     ],
     missed: [{ name: "ed80919260ac1ef5", start: minutesAgo(5040), entities: ["service:payment"] }],
+    outcomes: [],
   },
 ];

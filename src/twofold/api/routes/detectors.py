@@ -10,14 +10,15 @@ from twofold.aiops.detect.rules import read_rules
 from twofold.api.drift import live_version, traffic_of
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
-from twofold.api.views.detectors import NewBacktest, NewDetector
+from twofold.api.services import Services
+from twofold.api.views.detectors import NewBacktest, NewDetector, NewRules
 from twofold.api.views.page import Page
 from twofold.errors import InputError, NotFound
 from twofold.records.access import Permission
 from twofold.records.backtest import Backtest, BacktestState, Label
 from twofold.records.finding import FindingState
 from twofold.records.incident import IncidentState
-from twofold.records.model import ModelVersion, Release, ReleaseStage
+from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.records.shadow import Rehearsal, ShadowFinding, ShadowPage
 from twofold.records.trust import Trust
 
@@ -34,6 +35,19 @@ def configure_detector(model: str, body: NewDetector, caller: Caller, services: 
     """Register other settings as the detector's next version; the same settings again give the same version."""
     return services.models.configure(
         model, body.settings, description=body.description, actor=caller.name, tenant=caller.tenant
+    )
+
+
+@routes.post(
+    "/rules",
+    operation_id="import_rules",
+    status_code=201,
+    openapi_extra=needs(Permission.RELEASE, "name", "rules", "description"),
+)
+def import_rules(body: NewRules, caller: Caller, services: Svc) -> ModelVersion:
+    """Keep a Prometheus rule file under a name, to be replayed by it; its gate tells what cannot be."""
+    return services.models.import_rules(
+        body.name, body.rules, description=body.description, actor=caller.name, tenant=caller.tenant
     )
 
 
@@ -98,20 +112,12 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
     """Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`."""
     if body.end <= body.start:
         raise InputError(f"the period ends at {body.end}, which is not after its start {body.start}")
-    model, version = body.model, body.version
-    if body.rules:
-        read_rules(body.rules)
-        model, version = "rules", hashlib.sha256(body.rules.encode()).hexdigest()[:12]
-    elif not version:
-        releases = services.ledger.find(Release, tenant=caller.tenant, where={"model": body.model}, limit=1000)
-        version = live_version(releases)
-    if not body.rules:
-        services.ledger.get(ModelVersion, f"{model}@{version}", tenant=caller.tenant)
+    model, version, rules = _what(body, services, caller.tenant)
     asked = Backtest(
         id=uuid.uuid4().hex,
         model=model,
         version=version,
-        rules=body.rules,
+        rules=rules,
         start=body.start,
         end=body.end,
         warm_up_s=body.warm_up_s,
@@ -122,6 +128,25 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
     )
     services.ledger.put(asked)
     return asked
+
+
+def _what(body: NewBacktest, services: Services, tenant: str) -> tuple[str, str, str]:
+    """Model, version, and the rule file that it is, if it is one. Raises `NotFound`, `InputError`."""
+    if body.rules is not None:
+        read_rules(body.rules)
+        return "rules", hashlib.sha256(body.rules.encode()).hexdigest()[:12], body.rules
+    version = body.version
+    if not version:
+        releases = services.ledger.find(Release, tenant=tenant, where={"model": body.model}, limit=1000)
+        version = live_version(releases) or _newest_rules(services, body.model, tenant)
+    found = services.ledger.get(ModelVersion, f"{body.model}@{version}", tenant=tenant)
+    return body.model, version, services.models.rules(found)
+
+
+def _newest_rules(services: Services, name: str, tenant: str) -> str:
+    """The number of the newest rule file of this name; empty when there is none."""
+    of = {"model": name, "kind": ModelKind.RULES}
+    return next((found.version for found in services.ledger.find(ModelVersion, tenant=tenant, where=of, limit=1)), "")
 
 
 @routes.get("/backtests", operation_id="list_backtests", openapi_extra=needs(Permission.READ))

@@ -130,12 +130,21 @@ function Result({ backtest, open }: { backtest: Backtest; open: boolean }) {
           />
         </div>
       ) : null}
+      <Refused outcomes={backtest.outcomes} />
       {backtest.pages.length > 0 ? <Pages backtest={backtest} /> : null}
       {backtest.missed.length > 0 ? (
         <p className={css.facts}>{words.missed(backtest.missed.map((each) => each.name).join(", "))}</p>
       ) : null}
     </details>
   );
+}
+
+/** Rules of a rule file that were not replayed, each with its reason. */
+function Refused({ outcomes }: { outcomes: Backtest["outcomes"] }) {
+  const refused = outcomes.filter((each) => each.refused !== "");
+  if (refused.length === 0) return null;
+  const told = refused.map((each) => `${each.name} (${each.refused})`).join(", ");
+  return <p className={css.facts}>{words.refused(told)}</p>;
 }
 
 function Pages({ backtest }: { backtest: Backtest }) {

@@ -53,7 +53,7 @@ function Content({ model }: { model: ModelDetail }) {
     <PageBody
       title={model.model}
       badges={live ? <Badge value={drifting ? "affected" : "ok"} /> : null}
-      actions={<ModelActions model={model} />}
+      actions={model.kind === "rules" ? null : <ModelActions model={model} />}
     >
       <Facts items={facts} />
       {model.kind === "served" ? <DriftPanel drift={model.drift} /> : null}
@@ -63,7 +63,7 @@ function Content({ model }: { model: ModelDetail }) {
             .filter((part) => part.stage === "shadow")
             .map((part) => <Shadow key={part.version} model={model.model} version={part.version} />)
         : null}
-      {model.kind === "detector" ? <Backtests model={model} /> : null}
+      {model.kind === "detector" || model.kind === "rules" ? <Backtests model={model} /> : null}
       <div className={css.columns}>
         <Versions versions={model.versions} traffic={model.traffic} />
         <div className={css.form}>
