@@ -3,8 +3,8 @@
 Three days ahead of hourly operations series: MASE, weighted quantile loss, coverage of the 80 % interval, series
 a second; beside yesterday's and last week's values, of which every quantile is that value. And generated fills: Brier
 score of "full within", and the error of the time until full; beside a straight line through the last hours (PromQL's
-`predict_linear`). M4's hourly series are judged too where `--m4` names a folder with Hourly-train.csv and
-Hourly-test.csv.
+`predict_linear`). And claims of exhaustion up to a month ahead: how many came true, what their intervals hold.
+M4's hourly series are judged too where `--m4` names a folder with Hourly-train.csv and Hourly-test.csv.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ HERE: Final = Path(__file__).resolve().parents[2]
 LEVELS: Final = np.arange(0.1, 0.95, 0.1)
 AHEAD: Final = {"6h": DAY // 4, "1d": DAY, "3d": 3 * DAY}
 LINES: Final = {"6h": DAY // 4, "24h": DAY}
+SEEN: Final = {"2d": (2, 1), "3d": (3, 6), "5d": (5, 10), "7d": (7, 30)}
+"""Days seen, and days ahead that the forecaster tells of then."""
+_CLAIM: Final = 0.8
+_FUTURE_DAYS: Final = 45
 _PEERS: Final = {"yesterday": 24, "last week": 168}
 
 
@@ -112,6 +116,28 @@ def exhaustion(each: int) -> dict[str, Any]:
     return found
 
 
+def claims(each: int) -> dict[str, dict[str, float]]:
+    """Claims as they are made, as far ahead as the past supports: how many came true, and what their intervals hold."""
+    told: dict[str, dict[str, float]] = {}
+    for name, (seen, ahead) in SEEN.items():
+        _, past, end = fills(each, seed=2, seen=seen * DAY, ahead=_FUTURE_DAYS * DAY)
+        found = fill(past, np.ones(len(past)), [float(ahead * DAY)], farthest=2.0 * ahead * DAY + 1.0)
+        truth, chance, eta = end <= ahead * DAY, found.within[:, 0], found.eta_steps
+        claimed = chance >= _CLAIM
+        inside = (eta[:, 0] <= end) & (end <= eta[:, 2])
+        finite = claimed & np.isfinite(end) & np.isfinite(eta[:, 1])
+        told[name] = {
+            "days_ahead": float(ahead),
+            "brier": float(((chance - truth) ** 2).mean()),
+            "base_rate": float(truth.mean() * (1.0 - truth.mean())),
+            "claims": float(claimed.sum()),
+            "came_true": float(truth[claimed].mean()),
+            "coverage_80": float(inside[claimed].mean()),
+            "time_factor": float(np.exp(np.median(np.abs(np.log(eta[finite, 1] / end[finite]))))),
+        }
+    return told
+
+
 def text(found: dict[str, Any]) -> str:
     """The same for people."""
     lines = []
@@ -130,6 +156,11 @@ def text(found: dict[str, Any]) -> str:
     lines.append(f"exhaustion: {rows['fills_per_s']:,.0f} series a second of CPU")
     shown = ("ours", *(f"predict_linear {key}" for key in LINES), "base rate")
     lines += [f"  {name:20s}" + ", ".join(f"{key} {value:.3f}" for key, value in rows[name].items()) for name in shown]
+    lines.append("claims of 80 % and more, as far ahead as the past supports:")
+    lines += [
+        f"  seen {name:15s}" + ", ".join(f"{key} {value:.3f}" for key, value in row.items())
+        for name, row in found["claims"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -150,6 +181,7 @@ def main() -> None:
     if given.m4:
         found["m4"] = judge(m4(given.m4))
     found["exhaustion"] = exhaustion(40 if given.quick else 200)
+    found["claims"] = claims(40 if given.quick else 200)
     main_rows = found["m4" if given.m4 else "operations"]
     found |= {"mase": main_rows["ours"]["mase"], "wql": main_rows["ours"]["wql"]}
     found["series_per_s"] = main_rows["series_per_s"]

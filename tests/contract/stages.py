@@ -198,6 +198,7 @@ def _records(tick: int, at_s: float) -> list[object]:
                 probability=0.9,
                 model="capacity@1",
                 reason="disk full in 1 h",
+                alerted=now,
             )
         )
     if tick in FAULT and tick % 3 == 0:

@@ -35,9 +35,10 @@ class Forecast:
         seen: Event time of the newest judgement.
         horizon_s: The claim is about this long from `made`.
         claimed: Probability, when made, that the limit is reached within the horizon.
-        probability: The same as judged last, for the time that is left.
+        probability: The same as judged last: that it is reached within the horizon from then.
         eta: When the limit is expected: the median; None when past what can be said.
         early, late: Its 80 % interval; `late` is None when open-ended.
+        alerted: When the limit was first expected soon enough for an alert; None while it is farther off.
         ended: When it was decided.
         model: `name@version` of the forecaster.
         engine: Which forecaster beside our own foresaw this series better and made the claim; empty for our own.
@@ -60,6 +61,7 @@ class Forecast:
     eta: datetime | None = None
     early: datetime | None = None
     late: datetime | None = None
+    alerted: datetime | None = None
     ended: datetime | None = None
     state: ForecastState = ForecastState.OPEN
     unit: str = ""

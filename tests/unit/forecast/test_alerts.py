@@ -24,6 +24,7 @@ DISK = Forecast(
     claimed=0.9,
     probability=0.97,
     eta=NOW + timedelta(hours=2),
+    alerted=NOW,
     model="capacity@1",
     reason="disk /data full in 2 h",
 )
@@ -43,6 +44,13 @@ def test_a_forecast_fires_until_it_is_judged_and_the_end_says_how_it_went() -> N
     assert (ended.id, ended.fingerprint) == (alert.id, alert.fingerprint)
     assert ended.state is AlertState.RESOLVED
     assert ended.title.endswith("(came true)")
+
+
+def test_what_is_weeks_ahead_is_a_forecast_and_no_alert_and_begins_as_one_when_it_is_near() -> None:
+    far = replace(DISK, eta=NOW + timedelta(days=12), alerted=None)
+    assert Foretell().process([far, replace(far, state=ForecastState.WITHDRAWN, ended=NOW)]) == []
+    near = told(replace(far, eta=NOW + timedelta(days=12), alerted=NOW + timedelta(days=8)))
+    assert near.start == NOW + timedelta(days=8)
 
 
 def test_what_is_far_off_or_unsure_is_information_and_a_disk_that_fills_again_the_same_problem() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.unit.detect.telemetry import MemoryCatalog
+from twofold.aiops.forecast.config import CapacityConfig
 from twofold.aiops.forecast.limits import Limit, limit_of
 from twofold.aiops.forecast.stage import Capacity
-from twofold.errors import Corrupt
+from twofold.errors import ConfigError, Corrupt
 from twofold.records.columns import Samples, samples_batch
 from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.series import Origin, Series, SeriesKind
@@ -62,6 +63,111 @@ def test_a_disk_that_fills_is_told_once_with_time_and_place_and_the_claim_comes_
     assert last.state is ForecastState.HIT
     assert last.ended is not None
     assert (last.made, last.claimed) == (first.made, first.claimed)
+
+
+DAY_S = 86_400.0
+
+
+def week(
+    stage: Capacity, sid: int, value: Callable[[float], float], days: float, *, begin: float = 0.0
+) -> Iterator[Forecast]:
+    """Days of a value every five minutes, with a little noise."""
+    rng = np.random.default_rng(int(days * 10))
+    for step in range(int(begin * 288), int((begin + days) * 288)):
+        now_ns = (BEGAN_S + step * 300) * SECOND_NS
+        noisy = value(step / 288.0) + 3e-4 * rng.standard_normal()
+        data = samples_batch(np.array([sid]), np.array([now_ns]), np.array([min(noisy, 1.0)]))
+        stage.process([Samples(data=data)])
+        for made in stage.advance(now_ns):
+            assert isinstance(made, Forecast)
+            yield made
+
+
+@pytest.mark.parametrize(
+    ("left", "told", "alerts"), [(10.0, (8.5, 11.5), False), (76 / 24, (2.9, 3.5), True), (2.0, (1.8, 2.2), True)]
+)
+def test_six_days_tell_of_ten_more_and_what_is_near_is_an_alert(
+    catalog: MemoryCatalog, left: float, told: tuple[float, float], *, alerts: bool
+) -> None:
+    """A disk at 80 % that will be full in 10 d, 3 d 4 h, 2 d: full is full, not 98 %."""
+    made = list(week(Capacity(catalog), register(catalog), lambda day: 0.8 + 0.2 * (day - 6.0) / left, 6.0))
+    last = made[-1]
+    assert last.state is ForecastState.OPEN
+    assert last.eta
+    assert last.early
+    assert last.late
+    assert told[0] < (last.eta - last.seen).total_seconds() / DAY_S < told[1]
+    assert last.early < last.eta < last.late
+    assert bool(last.alerted) is alerts
+    assert last.reason.startswith("disk /data full in ")
+
+
+def test_how_far_is_told_depends_on_how_much_was_seen(catalog: MemoryCatalog) -> None:
+    """Half of it, twice from three days on, a month from a week on; never more than is configured."""
+    for days, most in ((2.0, 1.0), (4.0, 8.0), (7.2, 30.0)):
+        stage = Capacity(catalog)
+        made = list(week(stage, register(catalog), lambda day: 0.5 + 0.02 * day, days))
+        assert all(one.horizon_s <= most * DAY_S + 300.0 for one in made)
+    far = [one for one in made if one.state is ForecastState.OPEN]
+    assert far[-1].eta
+    assert 15.0 < (far[-1].eta - far[-1].seen).total_seconds() / DAY_S < 21.0
+    near = Capacity(catalog, CapacityConfig(horizon_s=3.0 * DAY_S))
+    assert list(week(near, register(catalog), lambda day: 0.5 + 0.02 * day, 7.2)) == []
+
+
+def test_a_far_claim_becomes_an_alert_when_it_is_near_and_is_judged_when_its_time_has_come(
+    catalog: MemoryCatalog,
+) -> None:
+    stage, sid = Capacity(catalog, CapacityConfig(lead_s=2.0 * DAY_S)), register(catalog)
+
+    def value(day: float) -> float:
+        return 0.4 + 0.05 * day  # full on day 12
+
+    made = list(week(stage, sid, value, 12.3))
+    first, last = made[0], made[-1]
+    assert {one.id for one in made} == {first.id}
+    assert first.alerted is None
+    assert last.state is ForecastState.HIT
+    assert last.alerted
+    assert 9.5 < last.alerted.timestamp() / DAY_S - BEGAN_S / DAY_S < 10.5
+    assert last.horizon_s == first.horizon_s
+
+
+def test_a_far_claim_that_does_not_come_true_is_missed_after_its_own_horizon(catalog: MemoryCatalog) -> None:
+    """It slows down but fills on: still likely some day, not in the time that was claimed."""
+    stage, sid = Capacity(catalog), register(catalog)
+    made = list(week(stage, sid, lambda day: 0.4 + (0.08 * min(day, 4.0) + 0.018 * max(day - 4.0, 0.0)), 16.0))
+    ended = [one for one in made if one.ended and one.state is not ForecastState.OPEN]
+    assert ended
+    assert ended[0].state in (ForecastState.MISSED, ForecastState.WITHDRAWN)
+    assert ended[0].ended
+    assert (ended[0].ended - ended[0].made).total_seconds() <= ended[0].horizon_s + 600.0
+
+
+def test_full_is_what_is_configured_and_the_words_say_so(catalog: MemoryCatalog) -> None:
+    config = CapacityConfig(reached=0.9)
+    made = list(week(Capacity(catalog, config), register(catalog), lambda day: 0.8 + 0.05 * (day - 4.0), 4.0))
+    assert made[-1].reason.startswith("disk /data 90 % full in ")
+    assert made[-1].eta
+    assert (made[-1].eta - made[-1].seen).total_seconds() / DAY_S == pytest.approx(2.0, rel=0.1)
+
+
+def test_what_is_kept_of_a_series_does_not_grow(catalog: MemoryCatalog) -> None:
+    stage, sid = Capacity(catalog), register(catalog)
+
+    def size() -> int:
+        return sum(np.asarray(part).nbytes for name, part in stage.snapshot().items() if name.endswith("_kept"))
+
+    list(week(stage, sid, lambda _: 0.5, 0.5))
+    before = size()
+    list(week(stage, sid, lambda _: 0.5, 9.0, begin=0.5))
+    assert size() == before
+
+
+@pytest.mark.parametrize("wrong", [{"lead_s": 0.0}, {"reached": 1.2}, {"horizon_s": -1.0}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        CapacityConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_claim_is_withdrawn_when_somebody_cleans_up(catalog: MemoryCatalog) -> None:

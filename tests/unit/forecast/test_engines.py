@@ -13,6 +13,7 @@ import pytest
 from tests.unit.detect.telemetry import MemoryCatalog
 from tests.unit.forecast.test_capacity import register, run
 from twofold.aiops.forecast.choice import Choice
+from twofold.aiops.forecast.config import CapacityConfig
 from twofold.aiops.forecast.engines import Engine, load
 from twofold.aiops.forecast.stage import Capacity
 from twofold.errors import ConfigError, InputError
@@ -122,20 +123,20 @@ def test_an_answer_that_is_none_is_counted_and_our_own_stands_in() -> None:
 
 def test_a_claim_names_the_forecaster_that_made_it_and_a_restart_keeps_the_choice() -> None:
     catalog = MemoryCatalog()
-    sid = register(catalog)
+    sid, crest = register(catalog), CapacityConfig(reached=0.98)
 
     def value(seconds: float) -> float:
         return 0.5 + 0.49 * math.sin(seconds / 10.0 * math.tau / PERIOD)
 
-    first = Capacity(catalog, engines=load([f"{HERE}:wave"]))
+    first = Capacity(catalog, crest, engines=load([f"{HERE}:wave"]))
     made = list(run(first, sid, value, 0, 560))
     told = [one for one in made if one.engine == f"{HERE}:wave"]
     assert ForecastState.HIT in {one.state for one in told}, "it knew that the crest comes again"
-    second = Capacity(catalog, engines=load([f"{HERE}:wave"]))
+    second = Capacity(catalog, crest, engines=load([f"{HERE}:wave"]))
     second.restore(first.snapshot())
     assert second._choice._chosen == first._choice._chosen
     assert list(run(second, sid, value, 560, 600)) == list(run(first, sid, value, 560, 600))
-    plain = Capacity(catalog)
+    plain = Capacity(catalog, crest)
     plain.restore(first.snapshot())
     assert all(one.engine == "" for one in run(plain, sid, value, 560, 700)), "the settings no longer name it"
 

@@ -1856,6 +1856,7 @@ export interface components {
          * @description A predicted exhaustion. It is no finding: nothing is wrong yet, and it never joins an incident by itself.
          */
         Forecast: {
+            alerted: string | null;
             claimed: number;
             early: string | null;
             ended: string | null;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from twofold.errors import Corrupt
@@ -27,7 +27,9 @@ _ENDS: Final = {
 
 
 class Foretell:
-    """An alert of kind `predicted` for every forecast, ended when the forecast is judged.
+    """An alert of kind `predicted` for every forecast of what is near, ended when the forecast is judged.
+
+    How near, the forecaster says (`CapacityConfig.lead_s`): what runs out in weeks is a forecast and no alert yet.
 
     Its fingerprint is that of the series and its limit: a disk that fills again is the same problem. It is stateless,
     and nothing behind it takes alerts, so a prediction can neither open an incident nor join one.
@@ -43,8 +45,8 @@ class Foretell:
         self._lane = lane
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
-        """The alert of each forecast as it stands."""
-        return [self._alert(item) for item in items if isinstance(item, Forecast)]
+        """The alert of each forecast as it stands, once it is near."""
+        return [self._alert(item, item.alerted) for item in items if isinstance(item, Forecast) and item.alerted]
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """Nothing: forecasts come when they change."""
@@ -60,7 +62,7 @@ class Foretell:
         if state:
             raise Corrupt(f"predictions keep no state, not {', '.join(sorted(state))}; replay the journal")
 
-    def _alert(self, forecast: Forecast) -> Alert:
+    def _alert(self, forecast: Forecast, since: datetime) -> Alert:
         key = f"{forecast.tenant}\x1fpredicted\x1f{forecast.series}\x1f{forecast.limit:g}"
         soon = forecast.eta is not None and forecast.eta - forecast.seen < _SOON
         title = f"{name_of(forecast.entity)}: {forecast.reason}"
@@ -72,7 +74,7 @@ class Foretell:
             title=title if forecast.state is ForecastState.OPEN else f"{title} ({_ENDS[forecast.state]})",
             state=AlertState.FIRING if forecast.state is ForecastState.OPEN else AlertState.RESOLVED,
             severity=Severity.WARNING if soon and forecast.probability >= _SURE else Severity.INFO,
-            start=forecast.made,
+            start=since,
             last_seen=forecast.seen,
             end=forecast.ended,
             source=SOURCE,

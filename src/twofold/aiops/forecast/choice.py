@@ -123,6 +123,11 @@ class Choice:
         wait_ns = min(int(len(values) * step_s * SECOND_NS), _EVERY_NS)
         return _Chosen(best, self._now_ns + wait_ns, 0)
 
+    def farthest(self, row: int) -> float:
+        """Steps ahead that the series' own forecaster was asked for; infinite where the closed form answers."""
+        told = self._paths.get(row)
+        return float("inf") if told is None else float(told[0].shape[1])
+
     def chance(self, row: int, found: Fill, number: int, steps: float) -> float | None:
         """The chance within so many steps by the series' own forecaster, whose times replace those of the closed form.
 

@@ -35,12 +35,22 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def reason(series: Series, rising: bool, value: float, eta_s: Sequence[float]) -> str:  # noqa: FBT001 - one of two words
+def reason(
+    series: Series,
+    rising: bool,  # noqa: FBT001 - one of two words
+    value: float,
+    eta_s: Sequence[float],
+    reached: float = 1.0,
+) -> str:
     """One sentence. `eta_s` are the 10 %, 50 % and 90 % points of the time that is left, in seconds.
+
+    `reached` is the share of the limit that counts as full; where it is not all of it, the sentence says so.
 
     >>> disk = Series(sid=1, metric="system.filesystem.utilization", unit="1", labels={"mountpoint": "/data"})
     >>> reason(disk, True, 0.81, [172_800, 273_600, 518_400])
     'disk /data full in 3 d 4 h (80 %: 2 d to 6 d), 81 % now'
+    >>> reason(disk, True, 0.81, [172_800, 273_600, 518_400], 0.95)
+    'disk /data 95 % full in 3 d 4 h (80 %: 2 d to 6 d), 81 % now'
     >>> budget = Series(sid=1, metric="slo.budget_left", unit="1", labels={"slo": "orders go through"})
     >>> reason(budget, False, 0.4, [86_400, 172_800, math.inf])
     'error budget of orders go through used up in 2 d (80 %: 1 d to later), 40 % left'
@@ -53,6 +63,7 @@ def reason(series: Series, rising: bool, value: float, eta_s: Sequence[float]) -
         if series.unit in ("1", "") and (rising or series.metric == BUDGET)
         else f"{value:.3g} {series.unit}".strip()
     )
-    end = "full" if rising else "used up"
+    share = "" if reached == 1.0 else f"{reached:.3%}".rstrip("%").rstrip("0").rstrip(".") + " % "
+    end = share + ("full" if rising else "used up")
     when = "left" if series.metric == BUDGET else "now"
     return f"{what} {end} in {span(middle)} (80 %: {span(early)} to {span(late)}), {now} {when}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
 from twofold.api.router import Caller, Filter, Limit, Svc, router, where
 from twofold.api.rules import needs
-from twofold.api.views.forecasts import Calibration, Forecasts
+from twofold.api.views.forecasts import Calibration, Forecasts, soonest
 from twofold.records.access import Permission
 from twofold.records.forecast import Forecast, ForecastState
 
@@ -17,7 +16,6 @@ routes = router("forecasts")
 MOST: Final = 1000
 _DECIDED: Final = (ForecastState.HIT, ForecastState.MISSED)
 _BINS: Final = (0.8, 0.9, 0.95, 1.0 + 1e-9)
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @routes.get("/forecasts", operation_id="list_forecasts", openapi_extra=needs(Permission.READ))
@@ -30,7 +28,7 @@ def list_forecasts(caller: Caller, services: Svc, entity: Filter = "", limit: Li
     ended = ledger.find(Forecast, tenant=tenant, where=of | {"state": others}, limit=limit)
     decided = ledger.find(Forecast, tenant=tenant, where=of | {"state": list(_DECIDED)}, limit=MOST)
     return Forecasts(
-        open=sorted(opened, key=lambda one: one.eta or _NEVER)[:limit],
+        open=soonest(opened)[:limit],
         ended=list(ended),
         calibration=[_bin(decided, low, high) for low, high in pairwise(_BINS)],
     )

@@ -11,6 +11,7 @@ from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, WRONG_NOW
 from twofold.api.router import Caller, Svc, router
 from twofold.api.rules import needs
 from twofold.api.services import Services
+from twofold.api.views.forecasts import soonest
 from twofold.api.views.home import Counts, Home, ModelAtRisk, NoiseRemoved, SystemHealth
 from twofold.api.views.models import DriftValue
 from twofold.records.access import Permission
@@ -46,7 +47,9 @@ def get_home(caller: Caller, services: Svc) -> Home:
             findings=counts.findings_24h, alerts=counts.alerts_24h, incidents=counts.incidents_24h
         ),
         slos=sorted(ledger.find(SloStatus, tenant=tenant, limit=MOST), key=lambda slo: slo.budget_left),
-        forecasts=list(ledger.find(Forecast, tenant=tenant, where={"state": ForecastState.OPEN}, limit=_SHOWN)),
+        forecasts=soonest(ledger.find(Forecast, tenant=tenant, where={"state": ForecastState.OPEN}, limit=MOST))[
+            :_SHOWN
+        ],
     )
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
 from twofold.api.views.page import View
 from twofold.records.forecast import Forecast
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Calibration(View):
@@ -21,3 +27,8 @@ class Forecasts(View):
     open: list[Forecast]
     ended: list[Forecast]
     calibration: list[Calibration]
+
+
+def soonest(forecasts: Iterable[Forecast]) -> list[Forecast]:
+    """By the time at which the limit is expected."""
+    return sorted(forecasts, key=lambda one: one.eta or _NEVER)
