@@ -45,6 +45,8 @@ def test_they_are_replayed_by_their_name(world: World) -> None:
     assert (status, newest["model"], newest["version"], newest["rules"]) == (202, "shop-alerts", "1", FILE)
     status, _ = ask(world, "POST", "/api/v1/backtests", model="shop-alerts", version="7", **PERIOD)
     assert status == 404
+    status, told = ask(world, "POST", "/api/v1/backtests", model="nothing", **PERIOD)
+    assert (status, "no rules are kept under that name" in told["detail"]) == (404, True)
     status, once = ask(world, "POST", "/api/v1/backtests", rules=FILE, **PERIOD)
     assert (status, once["model"], len(once["version"])) == (202, "rules", 12)
 

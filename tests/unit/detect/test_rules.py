@@ -231,6 +231,18 @@ def test_a_template_that_is_filled_in_has_no_problem() -> None:
     assert problem("{{ end }}") == "`end` without `if`"
 
 
+def test_a_rule_that_looks_at_what_nobody_sent_is_told_why_it_never_fired(ups: Memory) -> None:
+    record, found, fine = run(
+        ups,
+        "{record: 'r', expr: 'typo * 2'}",
+        "{alert: Lost, expr: 'r > 1 or rate(lost{a=\"b\"}[5m]) > up'}",
+        "{alert: Fine, expr: 'up == 0'}",
+    )
+    assert record.note == "history holds no typo as it asks for"
+    assert found.note == "history holds no lost as it asks for"
+    assert fine.note == ""
+
+
 def test_recordings_are_bounded() -> None:
     held = Recorded(Memory(), {"x"})
     with pytest.raises(TooLarge, match="20,000,000 samples"):

@@ -24,7 +24,7 @@ def span(seconds: float) -> str:
     """A time ahead, in two units at most.
 
     >>> span(273_600), span(7_300), span(95), span(math.inf)
-    ('3 d 4 h', '2 h 1 min', '1 min 35 s', 'later')
+    ('3 d 4 h', '2 h 2 min', '1 min 35 s', 'later')
     """
     if not math.isfinite(seconds):
         return "later"

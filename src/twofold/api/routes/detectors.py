@@ -139,6 +139,10 @@ def _what(body: NewBacktest, services: Services, tenant: str) -> tuple[str, str,
     if not version:
         releases = services.ledger.find(Release, tenant=tenant, where={"model": body.model}, limit=1000)
         version = live_version(releases) or _newest_rules(services, body.model, tenant)
+    if not version:
+        raise NotFound(
+            f"no version of {body.model!r} is live, and no rules are kept under that name", kind="Model", id=body.model
+        )
     found = services.ledger.get(ModelVersion, f"{body.model}@{version}", tenant=tenant)
     return body.model, version, services.models.rules(found)
 

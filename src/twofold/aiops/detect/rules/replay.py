@@ -6,6 +6,7 @@ All groups share their moments, multiples of their intervals; Prometheus gives e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +20,9 @@ from twofold.aiops.detect.rules.source import Recorded
 from twofold.aiops.detect.rules.template import Given, fill, problem
 from twofold.errors import InputError, TooLarge, TwofoldError
 from twofold.store.promql import Engine, Source
-from twofold.store.promql.values import Ints, Labels, Vector
+from twofold.store.promql.limits import Account
+from twofold.store.promql.matchers import Matcher, Op
+from twofold.store.promql.values import NAME, Ints, Labels, Vector
 
 _HOPELESS: Final = 100
 """A rule whose first evaluations all fail, as many as these, is not evaluated further."""
@@ -196,6 +199,7 @@ class _Run:
         if each.failures and each.failures == len(each.at_ms):
             return Replayed(rule=rule, refused=each.failure)
         note = f"{each.failures} of {len(each.at_ms)} evaluations failed: {each.failure}" if each.failures else ""
+        note = "; ".join(filter(None, (note, self._missing(rule))))
         at_ms, made = each.whole()
         if rule.records:
             try:
@@ -209,6 +213,16 @@ class _Run:
         firings = list(self._firings(place, made, at_ms))
         firings.sort(key=lambda one: (one.fired_ms, one.active_ms))
         return Replayed(rule=rule, note="; ".join(filter(None, notes)), firings=firings)
+
+    def _missing(self, rule: Rule) -> str:
+        """Which metrics the rule looks at that nobody sent: it could not have fired for want of them."""
+        names = []
+        for name, alone in ((_name(each), (each,)) for look in rule.looks for each in look.conditions):
+            if name and name not in self.source.names:
+                with suppress(TooLarge):  # more series than a query may read are not none
+                    if not self.source.series(alone, Account(self.engine.limits)):
+                        names.append(name)
+        return f"history holds no {', '.join(dict.fromkeys(names))} as it asks for" if names else ""
 
     def _firings(self, place: int, made: Sequence[Made], at_ms: Ints) -> Iterator[Firing]:
         """The firings of an alert; where a rule asks for its states, those are recorded."""
@@ -227,6 +241,11 @@ class _Run:
                         ended_ms=int(at_ms[life.gone]) if life.gone < len(at_ms) else self.end_ms,
                         annotations=_annotated(rule, one.of, value),
                     )
+
+
+def _name(alternative: Sequence[Matcher]) -> str:
+    """The metric that a selector names; empty for one that names none."""
+    return next((each.value for each in alternative if each.name == NAME and each.op is Op.EQUAL), "")
 
 
 def _annotated(rule: Rule, labels: Labels, value: float) -> dict[str, str]:
