@@ -123,7 +123,7 @@ def harmful(metric: str, direction: Direction) -> bool:
     >>> harmful("span.duration.p95", Direction.DOWN), harmful("up", Direction.DOWN)
     (False, True)
     """
-    if direction in (Direction.ABSENT, Direction.FLAT):  # who sends one value on and on hurts nobody but its readers
+    if direction not in (Direction.UP, Direction.DOWN):  # one value on and on, or other swings, hurt nobody but readers
         return direction is Direction.ABSENT
     signal = signal_of(metric)
     if signal in (Signal.AVAILABILITY, Signal.CALLS):

@@ -24,8 +24,8 @@ def claim(finding: Finding) -> str:
     """What the series does, without whose it is: `p95 latency 9 x usual`."""
     words = plain(finding.metric)
     signal = signal_of(finding.metric)
-    if finding.direction in (Direction.ABSENT, Direction.FLAT):
-        return "went silent" if finding.direction is Direction.ABSENT else f"{words} stuck at {finding.value:.3g}"
+    if finding.direction not in (Direction.UP, Direction.DOWN):
+        return _state(finding, words)
     if signal is Signal.AVAILABILITY:
         return "not reachable" if finding.direction is Direction.DOWN else "reachable again"
     if signal is Signal.ERRORS and finding.unit == "1":
@@ -35,6 +35,14 @@ def claim(finding: Finding) -> str:
     if signal is Signal.DRIFT:
         return f"{words} {finding.value:.2g}, usually {finding.expected:.2g}"
     return f"{words} {compare(finding.value, finding.expected)}"
+
+
+def _state(finding: Finding, words: str) -> str:
+    if finding.direction is Direction.ABSENT:
+        return "went silent"
+    if finding.direction is Direction.FLAT:
+        return f"{words} stuck at {finding.value:.3g}"
+    return f"{words} swings {finding.effect:.2g} x as much as usual"
 
 
 def compare(value: float, expected: float) -> str:

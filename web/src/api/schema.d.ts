@@ -1577,10 +1577,10 @@ export interface components {
         };
         /**
          * Direction
-         * @description Which way the series left its band; or that it sends nothing, or the same value on and on.
+         * @description Which way the series left its band; or that it sends nothing, one value on and on, or swings more or less.
          * @enum {string}
          */
-        Direction: "up" | "down" | "absent" | "flat";
+        Direction: "up" | "down" | "absent" | "flat" | "volatile" | "steady";
         /**
          * DriftValue
          * @description Newest drift of one feature (or of the output: feature empty).

@@ -72,6 +72,8 @@ class Explainer:
             return _absent(finding, self._settings(finding.detector, finding.tenant))
         if finding.direction is Direction.FLAT:
             return _flat(finding)
+        if finding.direction in (Direction.VOLATILE, Direction.STEADY):
+            return _swinging(finding)
         if name == _SLO:
             return _burning(finding)
         config = self._settings(finding.detector, finding.tenant) if name == _PANEL else None
@@ -344,6 +346,17 @@ def _flat(finding: Finding) -> Why:
     return Why(
         reasons=reasons, silencers=(Silencer(kind=SilencerKind.DATA, text="It closes as soon as its value moves"),)
     )
+
+
+def _swinging(finding: Finding) -> Why:
+    size, usual = (quantity(each, finding.unit) for each in (finding.value, finding.expected))
+    reasons = (
+        f"In the mean of twenty samples it was {size} off what was expected of it, usually {usual}: "
+        + f"{finding.effect:.2g} x as much",
+        "Several such means in a row said so, each further from the usual one than those of this series spread",
+    )
+    ends = "It closes as soon as it swings as before, or counts as usual when it has gone on for some 24 such means"
+    return Why(reasons=reasons, silencers=(Silencer(kind=SilencerKind.DATA, text=ends),))
 
 
 def _burning(finding: Finding) -> Why:

@@ -60,6 +60,10 @@ class Table:
         return Counter({OUTCOMES[n]: int(count) for n, count in enumerate(self._outcomes) if count})
 
     @property
+    def _layout(self) -> bytes:
+        return repr(self._type).encode()
+
+    @property
     def bytes_per_series(self) -> int:
         """State of one series, without the spare rows of growth."""
         return int(self._type.itemsize) + 8 + 2 * 4
@@ -139,13 +143,13 @@ class Table:
             "rows": self.used.view(np.uint8).reshape(len(self), self._type.itemsize),  # not field by field
             "sids": self.sids,
             "outcomes": self._outcomes,
-            "layout": repr(self._type.descr).encode(),
+            "layout": self._layout,
         }
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt` when rows have another layout."""
         try:
-            if bytes(state["layout"]) != repr(self._type.descr).encode():
+            if bytes(state["layout"]) != self._layout:
                 raise Corrupt("panel state has rows of another layout; start this version from an empty state")
             sids = np.asarray(state["sids"], np.int64)
             data = np.ascontiguousarray(state["rows"], np.uint8).reshape(len(sids), self._type.itemsize)
