@@ -350,9 +350,9 @@ def _flat(finding: Finding) -> Why:
 
 def _swinging(finding: Finding) -> Why:
     size, usual = (quantity(each, finding.unit) for each in (finding.value, finding.expected))
+    times = f"{finding.effect:.2g} x as much"
     reasons = (
-        f"In the mean of twenty samples it was {size} off what was expected of it, usually {usual}: "
-        + f"{finding.effect:.2g} x as much",
+        f"In the mean of twenty samples it was {size} off what was expected of it, usually {usual}: {times}",
         "Several such means in a row said so, each further from the usual one than those of this series spread",
     )
     ends = "It closes as soon as it swings as before, or counts as usual when it has gone on for some 24 such means"
