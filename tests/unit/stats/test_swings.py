@@ -13,7 +13,7 @@ from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import Floor
 from twofold.aiops.detect.table import Table
 from twofold.stats.series.layout import DOWN, GAUGE, SWINGS, SWINGS_BACK, SWINGS_ON, UP
-from twofold.stats.series.swings import TOLD, USUAL_NOW, WATCH
+from twofold.stats.series.swings import SURE, TOLD, USUAL_NOW, WATCH
 
 Floats = npt.NDArray[np.float64]
 START_S = 1_767_225_600
@@ -48,7 +48,7 @@ def test_noise_that_grows_or_dies_is_told_and_ends_when_it_is_as_before(factor: 
         assert (told, ended) == (SWINGS, SWINGS_BACK)
         assert 2 * DAY < told_at <= 2 * DAY + 8 * WATCH
         assert (ratio > 1.8) if factor > 1 else (ratio < 0.6)
-        assert 2 * DAY + 300 - WATCH <= ended_at <= 2 * DAY + 300 + 3 * WATCH
+        assert 2 * DAY + 300 - WATCH <= ended_at <= 2 * DAY + 300 + 4 * WATCH
 
 
 def habit(kind: str, seed: int) -> Floats:
@@ -78,7 +78,7 @@ def test_a_change_that_stays_is_usual_after_a_while_and_the_next_one_needs_more(
     value[2 * DAY :] = 100.0 + 3.0 * (value[2 * DAY :] - 100.0)
     (told, told_at, _), (ended, ended_at, _) = events(value)
     assert (told, ended) == (SWINGS, SWINGS_ON)
-    assert 0 <= ended_at - told_at - (USUAL_NOW - TOLD) * WATCH <= 6 * WATCH
+    assert 0 <= ended_at - told_at - (USUAL_NOW - TOLD - SURE) * WATCH <= 8 * WATCH
 
 
 def test_swings_too_small_to_matter_are_not_told() -> None:

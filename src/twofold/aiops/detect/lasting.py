@@ -79,13 +79,15 @@ class Lasting:
 def direction_of(event: Event) -> Direction:
     """Which way."""
     if event["what"] == STUCK:
-        return Direction.FLAT
+        return Direction.FLAT if event["value"] else Direction.DOWN
     return Direction.VOLATILE if event["side"] > 0 else Direction.STEADY
 
 
 def reason_of(series: Series, event: Event) -> str:
     """Why it is told."""
     onset = to_datetime(int(event["onset_ns"]))
+    if event["what"] == STUCK and not event["value"]:
+        return words.stopped(series, event["expected"], onset, event["effect"])
     if event["what"] == STUCK:
         return words.stuck(series, event["value"], onset, event["effect"])
     return words.swings(series, event["value"], event["expected"], onset)

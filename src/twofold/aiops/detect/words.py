@@ -155,6 +155,14 @@ def stuck(series: Series, value: float, onset: datetime, times: float) -> str:
     )
 
 
+def stopped(series: Series, usual: float, onset: datetime, times: float) -> str:
+    """Why a series that never rests and shows 0 is told."""
+    return (
+        f"{series.metric} of {who(series)} has been 0 since {onset:%H:%M:%S}, {times:.0f} x as long as ever before; "
+        f"usually {quantity(usual, unit_of(series))}"
+    )
+
+
 def swings(series: Series, value: float, usual: float, onset: datetime) -> str:
     """Why a series that swings otherwise than it does is told.
 

@@ -38,6 +38,7 @@ from twofold.stats.series.still import watch
 from twofold.stats.series.swings import begin as begin_swings
 from twofold.stats.series.telling import tell, tell_swings
 
+FIRST_STEP: Final = 10.0  # usual sizes that the first step of what never moved counts for
 SETTLED: Final = 20  # samples before sizes are trusted as peaks
 
 
@@ -118,7 +119,8 @@ def _learn(
     if young and what == OPENED:
         forget(s)
     if s.count > SETTLED:
-        note(s, sizes[0], sizes[1], time_ns, p)
+        most = FIRST_STEP if quantum == 0.0 else LARGEST  # in which unit to measure what never moved is not known
+        note(s, min(sizes[0], most), min(sizes[1], most), time_ns, p)
     if young and s.blocks >= CALIBRATED:
         begin_habits(s)
         begin_swings(s)

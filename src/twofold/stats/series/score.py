@@ -24,6 +24,7 @@ from twofold.stats.series.tails import above, bin_of, tail
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
 STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a constant stretch
 FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
+QUANTUM: Final = 0.25  # of the smallest step: what counts is no larger for being rare
 STANDS_OUT: Final = 2.0  # 3 + how far past usual peaks: a run of samples that stand out
 STAY_GAP: Final = 10  # samples between two runs
 BEFORE: Final = 0.15  # share of earlier runs' best that is taken off a new one's
@@ -212,7 +213,7 @@ def score(
     `habit` the habit's part of it, `place` the time of day in bins, `dt_s` the time since the sample before.
     """
     tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
-    base = 0.02 * s.spread + tiny
+    base = 0.02 * s.spread + QUANTUM * s.quantum + tiny
     weights = (
         _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count),
         weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count),

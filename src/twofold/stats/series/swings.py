@@ -32,7 +32,8 @@ BUDGET: Final = 0.05
 A_DECADE: Final = 6.0  # more for a tenth of it
 EXCURSION: Final = 3.0  # mean sizes: how far from its level a series comes again and again
 TOLD: Final = 100
-USUAL_NOW: Final = 124  # as many watches after it was told, less `TOLD`
+SURE, CALMS = 3, 2  # after `TOLD`: how much proof there is, and how much of it a calm watch takes
+USUAL_NOW: Final = 124  # proof after as many watches
 LESSON: Final = 1.5  # times as wide is the spread after a change that was told: who changes often is told less of
 USUAL, SUM = 0, 1
 
@@ -89,7 +90,7 @@ def _judge(s: Any, away: float, p: Any) -> int:  # pragma: no cover - compiled
     s.swing_proof = before + side * int(gain + 0.5)
     if abs(s.swing_proof) < PROVEN - A_DECADE * math.log10(p.alerts_per_day / BUDGET):
         return 0
-    s.swing_proof = side * TOLD
+    s.swing_proof = side * (TOLD + SURE)
     return SWINGS
 
 
@@ -104,6 +105,10 @@ def _matters(s: Any, away: float) -> bool:  # pragma: no cover - compiled
 def _told(s: Any, away: float, side: int, far: float) -> int:  # pragma: no cover - compiled
     """Since it was told: whether it swings as before again, or has done otherwise for so long that it is usual now."""
     if side * s.swing_proof < 0 or far < BASE or abs(away) < 0.5 * LEAST:
+        sure = min(abs(s.swing_proof), TOLD + SURE) - CALMS  # one calm watch may be chance, two are not
+        s.swing_proof = sure if s.swing_proof > 0 else -sure
+        if sure >= TOLD:
+            return 0
         s.swing_proof = 0
         s.swing_spread *= LESSON
         return SWINGS_BACK

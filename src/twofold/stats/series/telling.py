@@ -55,15 +55,15 @@ def _write_swing(
 def _write_still(
     s: Any, row: int, what: int, time_ns: int, now: float, event: Any
 ) -> None:  # pragma: no cover - compiled
-    """What stands still: where, and how many times as long as ever before."""
+    """What stands still: where, how many times as long as ever; what stopped, in the place of which level."""
     event.row = row
     event.what = what
     event.time_ns = time_ns
     event.onset_ns = time_ns - np.int64(s.still * s.period_s / NS)
     event.score = 0.0
     event.value = now
-    event.expected = now
-    event.margin = 0.0
+    event.expected = s.slow + s.zero if now == 0.0 else now
+    event.margin = 0.5 * abs(event.expected - now)
     event.effect = s.still / max(s.still_most, 1)
     event.now = now
     event.side = 0
