@@ -277,9 +277,18 @@ def _recorded(finding: Finding) -> tuple[str, ...]:
         f"{finding.metric} {way} to {worst} from {finding.onset:%H:%M:%S} on, seen for {duration(lasted_s)}",
         (
             f"Expected was {quantity(finding.expected, finding.unit)}, within {quantity(low, finding.unit)} to "
-            f"{quantity(finding.high, finding.unit)}: the worst is {abs(finding.effect):.1f} usual deviations away"
+            f"{quantity(finding.high, finding.unit)}: the worst is {_times(abs(finding.effect))} usual deviations away"
         ),
     )
+
+
+def _times(number: float) -> str:
+    """A number that says no more than is known.
+
+    >>> _times(4.13), _times(60_000.0)
+    ('4.1', 'more than 99')
+    """
+    return f"{number:.1f}" if number < 100 else "more than 99"  # noqa: PLR2004 - no more digits tell anything
 
 
 def _rarity(finding: Finding, config: PanelConfig, period_s: float) -> str:
