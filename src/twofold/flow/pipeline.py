@@ -9,7 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from twofold.flow.stage import Seeded, Stage, State
+from twofold.flow.stage import Mine, Movable, Seeded, Stage, State
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 
@@ -118,6 +118,12 @@ class Pipeline:
         for name in ("watermark_ns", "first_ns", "received_ns"):
             if name in states.get("pipeline", {}):
                 setattr(self, name, int(np.asarray(states["pipeline"][name])[0]))
+
+    def keep(self, mine: Mine) -> None:
+        """Forget what is another partition's: this one was split, or split from another."""
+        for stage in self.stages:
+            if isinstance(stage, Movable):
+                stage.keep(mine)
 
     def take_over(self, older: Pipeline) -> None:
         """Go on from what another pipeline of the same stages has learnt; event time does not go back."""

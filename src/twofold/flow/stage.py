@@ -45,6 +45,40 @@ class Stage(Protocol):
         ...
 
 
+class Mine(Protocol):
+    """What belongs to one partition, of one tenant.
+
+    Attributes:
+        first: It is the partition in which everything comes together.
+    """
+
+    first: bool
+
+    def entity(self, name: str) -> bool:
+        """Whether what is known of this entity belongs to it."""
+        ...
+
+    def sids(self, sids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these series belong to it."""
+        ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A stage that holds what belongs to series or entities, and so to the partition that these are in.
+
+    When a partition is split, both halves begin with the whole state and keep their own part of it. A stage that is not
+    movable holds what every partition may know, or runs in the first one only.
+    """
+
+    def keep(self, mine: Mine) -> None:
+        """Forget what is another partition's, so that what is left goes on as if it had always been alone.
+
+        Called after `restore`, maybe more than once with the same state.
+        """
+        ...
+
+
 @runtime_checkable
 class Seeded(Protocol):
     """A stage that may begin with what another stage has learnt, instead of from nothing."""

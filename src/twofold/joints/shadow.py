@@ -20,7 +20,7 @@ from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.panel import Panel
 from twofold.errors import Corrupt
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.joints.config import ShadowConfig
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT, Edge
@@ -187,6 +187,14 @@ class Shadow:
         self._panel.restore(_below(state, _PANEL))
         self._correlate.restore(_below(state, _GROUPS))
         self._index, self._day, self._made = index, day, made
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`. What it has grouped stays in the first partition; elsewhere it groups its own."""
+        self._panel.keep(mine)
+        self._index = RowIndex(self._index.sids[mine.sids(self._index.sids)])
+        if not mine.first:
+            self._correlate = Correlate(self._settings)
+            self._correlate.process(self._edges)
 
 
 def _first(state: State, most: int) -> State:

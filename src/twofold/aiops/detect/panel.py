@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from twofold.aiops.detect import words
+from twofold.aiops.detect import move, words
 from twofold.aiops.detect.absence import Absence, Silence
 from twofold.aiops.detect.bands import Band, band_of, basis_of
 from twofold.aiops.detect.config import PanelConfig
@@ -25,7 +25,7 @@ from twofold.aiops.detect.inherit import Heirs
 from twofold.aiops.detect.lasting import BEGINS, ENDS, Ends, Lasting, direction_of, reason_of
 from twofold.aiops.detect.table import Table
 from twofold.errors import Corrupt, NotFound
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.finding import Direction, Finding, FindingState
@@ -334,6 +334,10 @@ class Panel:
         if config != self.config.sha256:
             for row in range(len(self._table)):
                 self._describe(row, self._series(row))
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        self.restore(move.panel_of(self.lend(), mine.sids(self._table.sids), self._table.rows.dtype))
 
 
 def _event_of(row: Any, number: int) -> Event:
