@@ -17,8 +17,10 @@ from twofold.errors import Corrupt, Transient, TwofoldError
 from twofold.flow import checkpoint
 from twofold.flow.background import Background
 from twofold.flow.checkpoint import Key
+from twofold.flow.hand import Outbox
+from twofold.flow.homes import FIRST
 from twofold.flow.pipeline import Pipeline
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
@@ -40,6 +42,8 @@ Decode = Callable[[Frame], tuple[Sequence[object], int]]
 """A frame's items and the newest event time among them (0 without any)."""
 Build = Callable[[str, Lane], Pipeline]
 """A new pipeline for a tenant and lane."""
+Owns = Callable[[str], Mine]
+"""What of a tenant belongs to the partition."""
 
 
 class Sink(Protocol):
@@ -97,6 +101,7 @@ class Runner(Background):
     Args:
         decode: Turns a frame into items; raises permanent errors for a frame that cannot be read (counted, skipped).
         build: Makes the pipeline of a tenant and lane when its first frame comes.
+        owns: Asked when the checkpoint was made with fewer partitions; without it all is taken.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class Runner(Background):
         sink: Sink,
         blobs: Blobs,
         config: RunnerConfig | None = None,
+        owns: Owns | None = None,
     ) -> None:
         super().__init__(f"pipeline-{partition}")
         self._journal = journal
@@ -118,7 +124,10 @@ class Runner(Background):
         self._sink = sink
         self._blobs = blobs
         self._config = config or RunnerConfig()
-        self._checkpoint_name = f"checkpoints/pipeline-{partition}"
+        self._owns = owns
+        self._outbox = Outbox(journal, partition) if partition != FIRST else None
+        self._partitions = len(journal.partitions())
+        self._checkpoint_name = checkpoint_name(partition)
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
         self._stale = False
@@ -142,6 +151,8 @@ class Runner(Background):
             return
         for key, states in saved.states.items():
             self._pipelines[key] = self._restored(key, states)
+            if saved.partitions != self._partitions and self._owns is not None:
+                self._pipelines[key].keep(self._owns(key[0]))
         self._position = max(saved.position, self._position)
 
     def _restored(self, key: Key, states: Mapping[str, State]) -> Pipeline:
@@ -189,7 +200,7 @@ class Runner(Background):
         checkpoint.save(
             self._blobs,
             self._checkpoint_name,
-            checkpoint.Checkpoint(position=self._position, states=states),  # type: ignore[arg-type]  # State is invariant in its value union
+            checkpoint.Checkpoint(position=self._position, states=states, partitions=self._partitions),  # type: ignore[arg-type]  # State is invariant in its value union
         )
         reach("checkpoint.save")
         self._journal.commit(CONSUMER, self._partition, self._position)
@@ -233,11 +244,16 @@ class Runner(Background):
             self._stale = False
             self._renew()
         made: dict[Key, list[object]] = {}
-        for _, frame in batch:
-            if frame.source is Source.DERIVED:
+        for position, frame in batch:
+            if frame.source is Source.DERIVED and frame.kind is not FrameKind.HANDED:
                 continue
             key = (frame.tenant, frame.lane)
-            made.setdefault(key, []).extend(self._push(key, frame))
+            new = self._push(key, frame)
+            if self._outbox is not None and key in self._pipelines:
+                new = self._outbox.take(*key, position, new, self._pipelines[key].watermark_ns)
+            made.setdefault(key, []).extend(new)
+        if self._outbox is not None:
+            self._persist(self._outbox.send)
         for (tenant, lane), items in made.items():
             if items:
                 self._write(items, tenant=tenant, lane=lane)
@@ -304,14 +320,20 @@ class Runner(Background):
         return adopting
 
     def _write(self, items: Sequence[object], *, tenant: str, lane: Lane) -> None:
+        self._persist(lambda: self._sink.write(items, tenant=tenant, lane=lane))
+        self.progress.made += len(items)
+
+    def _persist(self, write: Callable[[], None]) -> None:
         while True:
             try:
-                self._sink.write(items, tenant=tenant, lane=lane)
+                return write()
             except Transient as error:
                 self.progress.failures += 1
                 log.warning("results are held back: %s", error)
                 if self.stopping.wait(self._config.retry_s):
                     raise
-            else:
-                self.progress.made += len(items)
-                return
+
+
+def checkpoint_name(partition: int) -> str:
+    """The blob of a partition's checkpoint."""
+    return f"checkpoints/pipeline-{partition}"
