@@ -37,23 +37,19 @@ from twofold.app.demo import demo_port
 from twofold.app.gauges import StoreMetrics
 from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
+from twofold.app.partitions import rescale, wire
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
 from twofold.app.runtime import Spare, event_loop, release_objects, settle_objects, take_short_turns, tune_memory
-from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
 from twofold.config import Config, HttpConfig, failpoint
 from twofold.errors import ConfigError
 from twofold.flow.clock import SteadyClock
-from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
-from twofold.flow.runner import Runner
-from twofold.flow.sink import LedgerSink
 from twofold.flow.watch import Watch, read_cursor
 from twofold.joints.detectors import Released
 from twofold.joints.promotions import Promotions
-from twofold.mlops.monitor.profiles import Profiles
 from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
@@ -73,6 +69,7 @@ class Server:
         _check_exposure(config.http)
         self.config = config
         self._lock = lock(config.home)
+        rescale(config)
         self.stores = stores = open_stores(config)
         self.registry = CollectorRegistry()
         self.counts = Counts(self.registry)
@@ -93,24 +90,7 @@ class Server:
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
         self.board = Board(OnnxEncoder(config.logs.model) if config.logs.model else None)
-        profiles = Profiles(stores.ledger, stores.blobs)
-        build = builder(config, stores.catalog, stores.ledger, profiles, self.released, self.board)
-        self.sinks = [
-            LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,))
-            for partition in stores.journal.partitions()
-        ]
-        self.runners = [
-            Runner(
-                stores.journal,
-                partition,
-                decode=decode,
-                build=build,
-                sink=sink,
-                blobs=stores.blobs,
-                config=config.runner,
-            )
-            for partition, sink in enumerate(self.sinks)
-        ]
+        self.runners, self.sinks = wire(config, stores, self.released, (self.responder.follow,), self.board)
         self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
         self.promotions = Promotions(stores.ledger, stores.journal)
         self.watch = Watch(
