@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from twofold.aiops.ingest.counts import Counts
 from twofold.aiops.ingest.intake import Intake, event_outcome
@@ -73,10 +74,10 @@ class Fleet:
         if work:
             self.work()
 
-    def batch(self, kind: FrameKind, batch: object) -> None:
+    def batch(self, kind: FrameKind, batch: pa.RecordBatch) -> None:
         """Lines or spans, not worked off yet."""
         origin = self.intake.origin(DEFAULT_TENANT, Lane.LIVE)
-        self.intake.batch(kind, batch, event_outcome(1), origin)  # type: ignore[arg-type]  # a record batch
+        self.intake.batch(kind, batch, event_outcome(1), origin)
 
     def events(self, *events: Event) -> None:
         """Changes or alerts from outside, not worked off yet."""

@@ -1,4 +1,4 @@
-"""A partition is split: every stage lets go of what is another's, and goes on with its own as if nothing had happened."""
+"""A partition is split: every stage lets go of what is another's, and goes on with its own as if nothing happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twofold.records.columns import Batch, DerivedSamples, Logs, Predictions, Sa
 from twofold.records.series import Series
 
 ELSEWHERE = {"correlate", "delivery", "diagnose", "foretell", "slo"}
-"""Stages that are not split: they stand in the first partition only, keep nothing, or know only their own objectives."""
+"""Not split: they stand in the first partition only, keep nothing, or know only the objectives that they are given."""
 SERVICES = frozenset({"service:a", "service:b"})
 ALONE = frozenset({"service:a"})
 JOINED = {"joint", "red", "shadow", "traces"}

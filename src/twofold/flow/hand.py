@@ -26,7 +26,7 @@ from twofold.store.journal.codec import encode_handed
 MOST_RECORDS: Final = 5000
 """Of a frame, but for the records of one frame, which stay together."""
 PATIENCE_NS: Final = {Lane.LIVE: 10 * MINUTE_NS, Lane.BACKFILL: 60 * MINUTE_NS}
-"""Event time by which grouping lags behind its own partition at most: another that stopped must not hold it up."""
+"""Event time by which grouping lags behind the fastest partition at most: one that stopped must not hold it up."""
 
 
 class Outbox:
@@ -134,7 +134,7 @@ class Inbox:
 class Aligned:
     """A stage that goes on only as far as all partitions have come.
 
-    So what is found in one that lags is grouped as if there were one partition. A partition that never handed over
+    So what is found in one that lags is grouped as if there were one partition. A partition that was never sent
     anything of the tenant and lane is not waited for, and none for longer than `PATIENCE_NS`.
     """
 
@@ -148,21 +148,30 @@ class Aligned:
         self.accepts = (Handed, *inner.accepts)  # type: ignore[misc]
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
-        """Note how far others are; all else is the inner stage's."""
+        """All but clocks is the inner stage's, which goes on when the slowest of the others has."""
+        wanted = [item for item in items if not isinstance(item, Handed)]
+        made = list(self._inner.process(wanted)) if wanted else []
         for item in items:
             if isinstance(item, Handed):
-                self._clocks[item.origin] = max(item.clock_ns, self._clocks.get(item.origin, 0))
-        wanted = [item for item in items if not isinstance(item, Handed)]
-        return self._inner.process(wanted) if wanted else ()
+                made += self._tick(item.origin, item.clock_ns)
+        return made
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """To where all have come."""
-        slowest_ns = min(self._clocks.values(), default=watermark_ns)
-        reached_ns = max(min(slowest_ns, watermark_ns), watermark_ns - self._patience_ns)
-        return self._inner.advance(reached_ns)
+        return self._tick(FIRST, watermark_ns)
+
+    def _tick(self, partition: int, clock_ns: int) -> Sequence[object]:
+        before_ns = self._reached_ns()
+        self._clocks[partition] = max(clock_ns, self._clocks.get(partition, 0))
+        reached_ns = self._reached_ns()
+        return self._inner.advance(reached_ns) if reached_ns > before_ns else ()
+
+    def _reached_ns(self) -> int:
+        clocks = [clock_ns for clock_ns in self._clocks.values() if clock_ns]
+        return max(min(clocks), max(clocks) - self._patience_ns) if clocks else 0
 
     def snapshot(self) -> State:
-        """The inner stage's, and how far others are."""
+        """The inner stage's, and how far every partition is."""
         return {**self._inner.snapshot(), "clocks": orjson.dumps([list(each) for each in self._clocks.items()])}
 
     def restore(self, state: State) -> None:

@@ -46,13 +46,12 @@ class Stage(Protocol):
 
 
 class Mine(Protocol):
-    """What belongs to one partition, of one tenant.
+    """What belongs to one partition, of one tenant."""
 
-    Attributes:
-        first: It is the partition in which everything comes together.
-    """
-
-    first: bool
+    @property
+    def first(self) -> bool:
+        """Whether it is the partition in which everything comes together."""
+        ...
 
     def entity(self, name: str) -> bool:
         """Whether what is known of this entity belongs to it."""

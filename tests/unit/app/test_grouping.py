@@ -60,7 +60,7 @@ def tick(fleet: Fleet, number: int, rng: np.random.Generator) -> None:
 
 
 def run(home: Path, begins: int, cuts: Mapping[int, tuple[int, int]]) -> Fleet:
-    """A fleet after the fault; at each cut it is restarted: with how many partitions, after a checkpoint of how many."""
+    """A fleet after the fault, restarted at each cut: with so many partitions, after a checkpoint of so many."""
     fleet, rng = Fleet(home, begins), np.random.default_rng(5)
     for number in range(TICKS):
         if number in cuts:
@@ -75,8 +75,8 @@ def told(fleet: Fleet) -> dict[str, object]:
     """Incidents, what they consist of, and what is said of their cause."""
     ledger = fleet.stores.ledger
     found: dict[str, object] = {
-        kind.__name__: sorted(ledger.find(kind, tenant="main", limit=1000), key=lambda each: each.id)
-        for kind in (Incident, Alert)
+        "incidents": sorted(ledger.find(Incident, tenant="main", limit=1000), key=lambda each: each.id),
+        "alerts": sorted(ledger.find(Alert, tenant="main", limit=1000), key=lambda each: each.id),
     }
     found["causes"] = [
         [(suspect.entity, suspect.change) for suspect in each.suspects[:1]]
@@ -95,7 +95,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def test_the_chain_stands_in_several_partitions_and_is_one_incident(alone: dict[str, object]) -> None:
     assert len({partition_of(service, 3) for service in CHAIN}) > 1
-    incidents = alone["Incident"]
+    incidents = alone["incidents"]
     assert isinstance(incidents, list)
     assert len(incidents) == 1
     assert set(incidents[0].entities) == set(CHAIN)

@@ -28,7 +28,7 @@ Moments = Sequence[tuple[int, Values]]
 
 
 def made() -> list[tuple[int, Values]]:
-    """Twelve services with four series each; faults of three after the first third, one falls silent after the second."""
+    """Twelve services with four series each: three have a fault, one after the other, and one falls silent."""
     metrics = ("app.queue.size", "app.request.duration", "process.memory.usage", "process.cpu.utilization")
     tables = {(m, s): wave(7 * i + j, STEPS) for j, m in enumerate(metrics) for i, s in enumerate(SERVICES)}
     for number, service in enumerate(SERVICES[:3]):
