@@ -1,8 +1,8 @@
 """Decoded telemetry to the journal's frames, spread over its partitions.
 
 Everything goes by its entity, so that what an entity sends stands in one partition, in the order of its arrival.
-What only makes sense together goes to the first partition: changes and alerts from outside, exemplars, and of all spans
-what tells who called whom.
+What only makes sense together goes to the first partition: alerts from outside, exemplars, and of all spans what tells
+who called whom. Changes go to all.
 """
 
 from __future__ import annotations
@@ -86,13 +86,11 @@ def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partiti
 
 
 def event_frames(events: Iterable[Event], origin: Origin, partitions: int) -> list[Frame]:
-    """A frame of events for the first partition, and of changes for those of their entities."""
+    """A frame of events for the first partition, and one of changes for every other: they excuse what callers see."""
     homes: dict[int, list[Event]] = {}
     for event in events:
-        homes.setdefault(FIRST, []).append(event)
-        home = partition_of(event.entity, partitions)
-        if home != FIRST and event.kind is EventKind.CHANGE:
-            homes.setdefault(home, []).append(event)
+        for partition in range(partitions if event.kind is EventKind.CHANGE else 1):
+            homes.setdefault(partition, []).append(event)
     return [
         _frame(FrameKind.EVENTS, encode_events(found), len(found), origin, partition)
         for partition, found in sorted(homes.items())
