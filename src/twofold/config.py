@@ -122,8 +122,9 @@ class Config:
         home: Folder for all data.
         joint: What is looked for in whole entities and pairs of series.
         slos: Service level objectives.
-        partitions: Partitions of the journal, each with a thread of stages. Series learnt before the number grew are
-            learnt anew where they move, and findings are grouped within a partition: one is right for most.
+        partitions: Partitions of the journal, each with a thread of stages; entities are spread over them. May grow
+            between two starts, and what was learnt moves with its entities; may not shrink. 2, 4 and 8 share the
+            load evenly. One is right for most: it costs nothing extra, and sees all spans of a request together.
         without: Stages that are left out, by name (`twofold up` refuses unknown ones); without all of them telemetry
             is stored and nothing else.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.detect.telemetry import MemoryCatalog, samples
@@ -40,6 +40,7 @@ def rows_of(state: Any) -> Any:
     return np.ascontiguousarray(state["rows"]).view(ROW).reshape(-1)
 
 
+@settings(deadline=None)  # the first call loads kernels
 @given(st.lists(st.booleans(), min_size=8, max_size=8))
 def test_rows_stay_as_they_are_and_point_at_each_other_as_before(kept: list[bool]) -> None:
     stage, sids = panel()
