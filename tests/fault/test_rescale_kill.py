@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +11,13 @@ import orjson
 import pytest
 
 from tests.fault.up import Up, checked, wait_for
+from twofold.aiops.detect.config import PanelConfig
 from twofold.app.partitions import LAYOUT
 from twofold.errors import NotFound
 from twofold.flow import checkpoint
 from twofold.flow.homes import partition_of
 from twofold.flow.runner import checkpoint_name
+from twofold.stats.series.layout import row_type
 from twofold.store.blobs.files import FileBlobs
 from twofold.store.catalog.files import FileCatalog
 
@@ -76,8 +77,7 @@ def learnt(up: Up, partitions: int) -> dict[str, int]:
         assert saved.partitions == partitions
         for states in saved.states.values():
             state: Any = states["panel"]
-            kind = np.dtype(ast.literal_eval(bytes(state["layout"]).decode()))
-            rows = np.ascontiguousarray(state["rows"]).view(kind).reshape(-1)
+            rows = np.ascontiguousarray(state["rows"]).view(row_type(PanelConfig().season_bins)).reshape(-1)
             for sid, count in zip(state["sids"].tolist(), rows["count"].tolist(), strict=True):
                 name = catalog[sid]
                 assert partition_of(f"service:{name}", partitions) == partition

@@ -65,14 +65,14 @@ def test_what_was_told_goes_with_its_row() -> None:
     state = stage.snapshot()
     known = json.loads(bytes(state["panel"]))
     known["told"] = [[1, 7, 2.0], [5, 8, 3.0]]
-    known["stuck"] = [{"row": 4, "time_ns": 1}, {"row": 0, "time_ns": 2}]
+    known["lasting"] = [{"row": 4, "time_ns": 1}, {"row": 0, "time_ns": 2}]
     silences = json.loads(bytes(state["absence"]))
     silences["open"] = [{"row": 6, "entity": 3, "onset_ns": 1}, {"row": 0, "entity": 0, "onset_ns": 2}]
     state = {**state, "panel": json.dumps(known).encode(), "absence": json.dumps(silences).encode()}
     after = move.panel_of(state, np.arange(8) >= 4, ROW)
     known = json.loads(bytes(after["panel"]))
     assert known["told"] == [[1, 8, 3.0]]
-    assert known["stuck"] == [{"row": 0, "time_ns": 1}]
+    assert known["lasting"] == [{"row": 0, "time_ns": 1}]
     assert json.loads(bytes(after["absence"]))["open"] == [{"row": 2, "entity": 1, "onset_ns": 1}]
 
 

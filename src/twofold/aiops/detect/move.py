@@ -45,7 +45,7 @@ def panel_of(state: State, keep: Bools, row_type: npt.DTypeLike) -> State:
     known, silences = (json.loads(bytes(state[name])) for name in ("panel", "absence"))
     known["entities"] = [name for name, kept in zip(known["entities"], named.tolist(), strict=False) if kept]
     known["told"] = [[int(new[row]), *rest] for row, *rest in known["told"] if keep[row]]
-    known["stuck"] = [one | {"row": int(new[one["row"]])} for one in known["stuck"] if keep[one["row"]]]
+    known["lasting"] = [one | {"row": int(new[one["row"]])} for one in known["lasting"] if keep[one["row"]]]
     silences["open"] = [
         one | {"row": int(new[one["row"]]), "entity": int(place[one["entity"]])}
         for one in silences["open"]
