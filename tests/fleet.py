@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event
 from twofold.records.finding import Finding
 from twofold.records.frame import FrameKind, Lane
+from twofold.records.slo import Slo
 from twofold.records.time import SECOND_NS
 
 ALL = 99
@@ -30,14 +32,14 @@ Values = Mapping[tuple[str, str], float]
 class Fleet:
     """What is sent at one time is worked off by every partition before the next comes."""
 
-    def __init__(self, home: Path, partitions: int = 1, config: Config | None = None) -> None:
-        self.home, self.now_ns = home, START_NS
-        self._config = config or Config(home=home)
+    def __init__(self, home: Path, partitions: int = 1, *, slos: tuple[Slo, ...] = ()) -> None:
+        self.now_ns = START_NS
+        self.config = Config(home=home, slos=slos)
         self.open(partitions)
 
     def open(self, partitions: int) -> None:
         """Start with that number of partitions."""
-        self.config = Config(home=self.home, partitions=partitions, without=self._config.without)
+        self.config = replace(self.config, partitions=partitions)
         rescale(self.config)
         self.stores = open_stores(self.config)
         released = Released(self.stores.ledger, self.stores.blobs)

@@ -17,12 +17,14 @@ from twofold.records.entity import Edge
 from twofold.records.event import ChangeKind, Event, EventKind
 from twofold.records.frame import FrameKind
 from twofold.records.incident import Incident
+from twofold.records.slo import Slo, SloStatus
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.store.journal import batches
 
 CHAIN = ("service:web", "service:checkout", "service:payment")
 TICKS = 200
 FAULT = range(130, 160)
+SLOS = tuple(Slo(name=service, entity=service, threshold_s=0.2, window_s=7200.0) for service in CHAIN)
 
 
 def tick(fleet: Fleet, number: int, rng: np.random.Generator) -> None:
@@ -61,7 +63,7 @@ def tick(fleet: Fleet, number: int, rng: np.random.Generator) -> None:
 
 def run(home: Path, begins: int, cuts: Mapping[int, tuple[int, int]]) -> Fleet:
     """A fleet after the fault, restarted at each cut: with so many partitions, after a checkpoint of so many."""
-    fleet, rng = Fleet(home, begins), np.random.default_rng(5)
+    fleet, rng = Fleet(home, begins, slos=SLOS), np.random.default_rng(5)
     for number in range(TICKS):
         if number in cuts:
             partitions, saved = cuts[number]
@@ -76,6 +78,7 @@ def told(fleet: Fleet) -> dict[str, object]:
     ledger = fleet.stores.ledger
     found: dict[str, object] = {
         "incidents": sorted(ledger.find(Incident, tenant="main", limit=1000), key=lambda each: each.id),
+        "objectives": sorted(ledger.find(SloStatus, tenant="main", limit=1000), key=lambda each: each.id),
         "alerts": sorted(ledger.find(Alert, tenant="main", limit=1000), key=lambda each: each.id),
     }
     found["causes"] = [
@@ -99,6 +102,9 @@ def test_the_chain_stands_in_several_partitions_and_is_one_incident(alone: dict[
     assert isinstance(incidents, list)
     assert len(incidents) == 1
     assert set(incidents[0].entities) == set(CHAIN)
+    objectives = alone["objectives"]
+    assert isinstance(objectives, list)
+    assert [each.bad > 0 for each in objectives] == [True] * len(CHAIN)
     assert alone["causes"] == [[(CHAIN[-1], "deploy-1")]]
 
 
