@@ -85,10 +85,10 @@ class Fleet:
         """Changes or alerts from outside, not worked off yet."""
         self.intake.events(events, event_outcome(len(events)), self.intake.origin(DEFAULT_TENANT, Lane.LIVE))
 
-    def work(self) -> None:
-        """The receivers' clock, and all that is durable; the first partition last."""
+    def work(self, *, lagging: bool = False) -> None:
+        """The receivers' clock, and all that is durable; the first partition last, or without those that lag."""
         self.intake.tick()
-        for runner in reversed(self.runners):
+        for runner in reversed(self.runners[:1] if lagging else self.runners):
             runner.work_off()
 
     def findings(self) -> dict[str, Finding]:

@@ -10,7 +10,7 @@ out what it has. With one partition none of this exists.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 
@@ -144,6 +144,7 @@ class Aligned:
     def __init__(self, inner: Stage, lane: Lane) -> None:
         self._inner, self._patience_ns = inner, PATIENCE_NS[lane]
         self._clocks: dict[int, int] = {}
+        self._reached_ns = 0
         self.name = inner.name  # type: ignore[misc]  # of the instance: it stands for another stage
         self.accepts = (Handed, *inner.accepts)  # type: ignore[misc]
 
@@ -161,24 +162,27 @@ class Aligned:
         return self._tick(FIRST, watermark_ns)
 
     def _tick(self, partition: int, clock_ns: int) -> Sequence[object]:
-        before_ns = self._reached_ns()
         self._clocks[partition] = max(clock_ns, self._clocks.get(partition, 0))
-        reached_ns = self._reached_ns()
-        return self._inner.advance(reached_ns) if reached_ns > before_ns else ()
-
-    def _reached_ns(self) -> int:
-        clocks = [clock_ns for clock_ns in self._clocks.values() if clock_ns]
-        return max(min(clocks), max(clocks) - self._patience_ns) if clocks else 0
+        clocks = [each for each in self._clocks.values() if each]
+        reached_ns = max(min(clocks), max(clocks) - self._patience_ns) if clocks else 0
+        if reached_ns <= self._reached_ns:  # also where one is heard of that is far behind: time never goes back
+            return ()
+        self._reached_ns = reached_ns
+        return self._inner.advance(reached_ns)
 
     def snapshot(self) -> State:
         """The inner stage's, and how far every partition is."""
-        return {**self._inner.snapshot(), "clocks": orjson.dumps([list(each) for each in self._clocks.items()])}
+        known = {"reached_ns": self._reached_ns, "clocks": [list(each) for each in self._clocks.items()]}
+        return {**self._inner.snapshot(), "aligned": orjson.dumps(known)}
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave, of this or of the inner stage. Raises `Corrupt`."""
         try:
-            rows = orjson.loads(bytes(state["clocks"])) if "clocks" in state else []
-            self._clocks = {int(origin): int(clock_ns) for origin, clock_ns in rows}
-        except (TypeError, ValueError) as error:
+            known: Any = {"reached_ns": 0, "clocks": []}
+            if "aligned" in state:
+                known = orjson.loads(bytes(state["aligned"]))
+            self._reached_ns = int(known["reached_ns"])
+            self._clocks = {int(origin): int(clock_ns) for origin, clock_ns in known["clocks"]}
+        except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"clocks of partitions do not fit this version: {error!r}; replay the journal") from error
         self._inner.restore(state)

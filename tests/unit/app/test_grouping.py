@@ -58,17 +58,21 @@ def tick(fleet: Fleet, number: int, rng: np.random.Generator) -> None:
             )
         )
     cpu = {("process.cpu.utilization", service): 0.3 + 0.01 * float(rng.standard_normal()) for service in CHAIN}
-    fleet.send([(START_NS + int(at_s * SECOND_NS), cpu)])
+    fleet.send([(START_NS + int(at_s * SECOND_NS), cpu)], work=False)
 
 
-def run(home: Path, begins: int, cuts: Mapping[int, tuple[int, int]]) -> Fleet:
-    """A fleet after the fault, restarted at each cut: with so many partitions, after a checkpoint of so many."""
+def run(home: Path, begins: int, cuts: Mapping[int, tuple[int, int]], *, lag: int = 1) -> Fleet:
+    """A fleet after the fault, restarted at each cut: with so many partitions, after a checkpoint of so many.
+
+    All but the first partition work off only every `lag` ticks.
+    """
     fleet, rng = Fleet(home, begins, slos=SLOS), np.random.default_rng(5)
     for number in range(TICKS):
         if number in cuts:
             partitions, saved = cuts[number]
             fleet.restart(partitions, saved=saved)
         tick(fleet, number, rng)
+        fleet.work(lagging=number % lag != 0)
     assert not fleet.failures()
     return fleet
 
@@ -124,6 +128,12 @@ def test_incidents_are_those_of_one_partition(
     tmp_path: Path, alone: dict[str, object], begins: int, cuts: Mapping[int, tuple[int, int]]
 ) -> None:
     assert told(run(tmp_path, begins, cuts)) == alone
+
+
+def test_a_partition_that_lags_changes_no_incident(tmp_path: Path, alone: dict[str, object]) -> None:
+    fleet = run(tmp_path, 3, {}, lag=11)
+    fleet.work()
+    assert told(fleet) == alone
 
 
 def test_one_partition_hands_nothing_over(tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def test_grouping_goes_on_as_far_as_the_slowest_has_come() -> None:
     again = Aligned(Echo(), Lane.LIVE)
     again.restore(stage.snapshot())
     assert list(again.process([clock(2, 6), clock(1, 20)])) == []
+    assert list(again.process([clock(2, 7)])) == [], "time never goes back"
     assert list(again.process([clock(2, 30)])) == [8]
     alone = Aligned(Echo(), Lane.LIVE)
     alone.restore({"echo": b""})  # of the time when there was one partition
@@ -184,4 +185,4 @@ def test_where_the_first_partition_was_sent_nothing_the_others_tell_the_time() -
 
 def test_a_damaged_clock_is_corrupt() -> None:
     with pytest.raises(Corrupt):
-        Aligned(Echo(), Lane.LIVE).restore({"echo": b"", "clocks": b"{"})
+        Aligned(Echo(), Lane.LIVE).restore({"echo": b"", "aligned": b"{}"})
