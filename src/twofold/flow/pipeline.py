@@ -9,7 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from twofold.flow.stage import Mine, Movable, Seeded, Stage, State
+from twofold.flow.stage import Adopts, Mine, Movable, Seeded, Stage, State
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 
@@ -131,3 +131,16 @@ class Pipeline:
         self.restore(older.snapshot())
         self.watermark_ns = max(watermark_ns, self.watermark_ns)
         self.received_ns = received_ns
+
+    def covered_by(self, older: Pipeline) -> float:
+        """Share of what the stages know that another pipeline of the same stages knows, too: the least of any stage."""
+        states = older.snapshot()
+        asked = [stage for stage in self.stages if isinstance(stage, Adopts) and stage.name in states]
+        return min((stage.covered_by(states[stage.name]) for stage in asked), default=1.0)
+
+    def adopt(self, older: Pipeline) -> None:
+        """Take what is not known here, or known for less long; stages that cannot tell stay as they are."""
+        states = older.snapshot()
+        for stage in self.stages:
+            if isinstance(stage, Adopts) and stage.name in states:
+                stage.adopt(states[stage.name])

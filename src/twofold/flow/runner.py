@@ -38,6 +38,8 @@ AT_REST_NS: Final = 5 * SECOND_NS
 """A backfill without a frame for so long has ended, as far as the live lane waits for it."""
 REACHES_NS: Final = 15 * MINUTE_NS
 """A backfill that ends at most this long before live telemetry began leads up to it."""
+NEARLY_ALL: Final = 0.9
+"""Share of what the live lane knows that history must know to take its place."""
 Decode = Callable[[Frame], tuple[Sequence[object], int]]
 """A frame's items and the newest event time among them (0 without any)."""
 Build = Callable[[str, Lane], Pipeline]
@@ -131,6 +133,7 @@ class Runner(Background):
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
         self._stale = False
+        self._adopted: dict[Key, int] = {}
         self.progress = Progress()
         self.failure: BaseException | None = None
 
@@ -302,20 +305,28 @@ class Runner(Background):
                 pipeline.push(items, event_ns=0, received_ns=0)
 
     def _adopt(self, key: Key, live: Pipeline, frame: Frame) -> Pipeline:
-        """The live lane goes on from what a backfill of its tenant has learnt, once that is at rest.
+        """The live lane goes on from what a backfill of its tenant has learnt, each time that one is at rest.
 
-        Only from one that began before the live lane knew anything and that reaches to it: old history that ends long
-        ago says nothing of now.
+        Only from one that reaches to it: old history that ends long ago says nothing of now. A lane that is younger
+        than the history, and of which that knows nearly all, goes on from the whole of it. Any other keeps what it
+        knows: somebody else's history must not make it forget.
         """
         past = self._pipelines.get((key[0], Lane.BACKFILL))
         if past is None or not past.first_ns or frame.time_ns - past.received_ns < AT_REST_NS:
             return live
-        knows_more = bool(live.first_ns) and live.first_ns <= past.first_ns
-        if knows_more or past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
+        if self._adopted.get(key) == past.received_ns:
+            return live
+        if past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
+            return live
+        self._adopted[key] = past.received_ns
+        younger = not live.first_ns or past.first_ns < live.first_ns
+        if not younger or live.covered_by(past) < NEARLY_ALL:
+            live.adopt(past)
             return live
         adopting = self._build(*key)
         adopting.watermark_ns = live.watermark_ns
         adopting.take_over(past)
+        adopting.adopt(live)
         self._pipelines[key] = adopting
         return adopting
 

@@ -79,6 +79,19 @@ class Movable(Protocol):
 
 
 @runtime_checkable
+class Adopts(Protocol):
+    """A stage that can take over what a backfill has learnt of some things, and keep what it knows of all others."""
+
+    def covered_by(self, older: State) -> float:
+        """Share of what it knows that is known in that state, too; 1 when it knows nothing."""
+        ...
+
+    def adopt(self, older: State) -> None:
+        """Take from that state what is not known here, or known for less long. What does not fit is left."""
+        ...
+
+
+@runtime_checkable
 class Seeded(Protocol):
     """A stage that may begin with what another stage has learnt, instead of from nothing."""
 

@@ -40,9 +40,12 @@ def panel_of(state: State, keep: Bools, row_type: npt.DTypeLike) -> State:
     table: npt.NDArray[Any] = rows.view(row_type).reshape(len(rows))
     table["donor"] = np.concatenate([[0], new + 1])[table["donor"]]
     entity = np.asarray(state["entity"])[keep]
-    named = np.isin(np.arange(entity.max(initial=-1) + 1), entity)
-    place = numbers(named)
     known, silences = (json.loads(bytes(state[name])) for name in ("panel", "absence"))
+    unheard = [one for one in known["unheard"] if keep[one[0]]]
+    used = np.append(entity, np.array([number for *_, number in unheard], entity.dtype))
+    named = np.isin(np.arange(used.max(initial=-1) + 1), used)
+    place = numbers(named)
+    known["unheard"] = [[int(new[row]), last_ns, int(place[number])] for row, last_ns, number in unheard]
     known["entities"] = [name for name, kept in zip(known["entities"], named.tolist(), strict=False) if kept]
     known["told"] = [[int(new[row]), *rest] for row, *rest in known["told"] if keep[row]]
     known["lasting"] = [one | {"row": int(new[one["row"]])} for one in known["lasting"] if keep[one["row"]]]

@@ -86,6 +86,7 @@ class Panel:
         self._entity: npt.NDArray[np.int32] = np.full(256, NOT_WATCHED, np.int32)
         self._told: dict[int, tuple[int, float]] = {}
         self._lasting = Lasting()
+        self._unheard: dict[int, tuple[int, int]] = {}  # newest sample and entity of series that came with a history
 
     def __len__(self) -> int:
         """Series known."""
@@ -154,6 +155,7 @@ class Panel:
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """Tell open findings that got worse, close those without data, and miss entities that fell silent."""
+        self._hear()
         made: list[object] = [*self._updates(watermark_ns), *self._lost(watermark_ns)]
         used = len(self._table)
         for begins, silence in self._absence.check(self._table.used, self._entity[:used], watermark_ns):
@@ -301,6 +303,7 @@ class Panel:
             "entities": list(self._entities),
             "told": [[row, told_ns, effect] for row, (told_ns, effect) in self._told.items()],
             "lasting": self._lasting.snapshot(),
+            "unheard": [[row, *each] for row, each in self._unheard.items()],
             "unknown": self.unknown,
             "config": self.config.sha256,
         }
@@ -321,6 +324,7 @@ class Panel:
             entities = {str(name): n for n, name in enumerate(known["entities"])}
             told = {int(row): (int(told_ns), float(effect)) for row, told_ns, effect in known["told"]}
             lasting = Lasting.restored(known["lasting"])
+            unheard = {int(row): (int(last_ns), int(number)) for row, last_ns, number in known["unheard"]}
             unknown, config = int(known["unknown"]), str(known["config"])
             entity = np.array(state["entity"], np.int32)
         except (KeyError, TypeError, ValueError) as error:
@@ -329,11 +333,37 @@ class Panel:
         self._absence.restore(state)
         self._heirs.restore(lambda: ((row, self._series(row)) for row in range(len(self._table))))
         self._entities, self._told, self._lasting, self.unknown = entities, told, lasting, unknown
+        self._unheard = unheard
         self._entity = np.full(max(256, len(entity)), NOT_WATCHED, np.int32)
         self._entity[: len(entity)] = entity
         if config != self.config.sha256:
             for row in range(len(self._table)):
                 self._describe(row, self._series(row))
+
+    def covered_by(self, older: State) -> float:
+        """See `flow.stage.Adopts`."""
+        known = np.isin(self._table.sids, np.asarray(older["sids"], np.int64))
+        return float(known.mean()) if len(known) else 1.0
+
+    def adopt(self, older: State) -> None:
+        """See `flow.stage.Adopts`. An entity that only the older state knows is missed once it has been heard here."""
+        before = len(self._table)
+        taken = self._table.adopt(older)
+        for row in range(before, len(self._table)):
+            self._meet(row)
+            if self._entity[row] != NOT_WATCHED:
+                self._unheard[row] = (int(self._table.rows["last_ns"][row]), int(self._entity[row]))
+                self._entity[row] = NOT_WATCHED
+        self._table.rows["donor"][taken] = 0
+        for row in taken.tolist():
+            self._describe(row, self._series(row))
+
+    def _hear(self) -> None:
+        """Watch series that came with somebody's history, from when they are heard."""
+        for row, (last_ns, entity) in list(self._unheard.items()):
+            if self._table.rows["last_ns"][row] > last_ns:
+                self._entity[row] = entity
+                del self._unheard[row]
 
     def keep(self, mine: Mine) -> None:
         """See `flow.stage.Movable`."""

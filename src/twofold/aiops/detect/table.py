@@ -118,8 +118,8 @@ class Table:
             scores = back
         return scores, events
 
-    def settle(self, row: int) -> None:
-        """End what a row holds of an open finding."""
+    def settle(self, row: int | Int64s) -> None:
+        """End what rows hold of open findings."""
         for name in (
             "opened",
             "calm",
@@ -130,8 +130,25 @@ class Table:
             "side",
             "worst_score",
             "worst_effect",
+            "stuck",
         ):
             self.rows[name][row] = 0
+
+    def adopt(self, state: State) -> Int64s:
+        """Take rows from a state of another table where they know more samples; gives their rows here.
+
+        Rows with an open finding, and those of a state with another layout, are left as they are.
+        """
+        if bytes(state["layout"]) != self._layout:
+            return np.empty(0, np.int64)
+        theirs = np.ascontiguousarray(state["rows"], np.uint8).reshape(-1).view(self._type)
+        at = self.locate(np.asarray(state["sids"], np.int64))
+        more = (theirs["count"] > self.rows["count"][at]) & (self.rows["opened"][at] == 0)
+        taken: Int64s = at[more].astype(np.int64)
+        self.rows[taken] = theirs[more]
+        self.rows["donor"][taken] = 0
+        self.settle(taken)
+        return taken
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Rows as bytes, with the layout they have."""
