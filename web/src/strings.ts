@@ -121,6 +121,7 @@ export const strings = {
         : `${many(findings, "finding", "findings")} became ${many(incidents, "incident", "incidents")} to look at.`,
     budgets: "Error budgets",
     budgetLeft: (share: string) => `${share} left`,
+    noRequests: "no requests yet",
     budgetUsed: (share: string) => `${share} of the error budget is used`,
     promise: (share: string, threshold: number) =>
       threshold > 0 ? `${share} within ${threshold * 1000} ms` : `${share} without error`,

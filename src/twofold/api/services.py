@@ -310,5 +310,7 @@ class Services:
     explain: ExplainPort = field(default_factory=NoReasons)
     templates: TemplatesPort = field(default_factory=NoTemplates)
     kept: KeptPort = field(default_factory=NothingKept)
+    slos: frozenset[str] | None = None
+    """Names of the objectives that the settings declare; None shows all that were ever counted."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import uvicorn
@@ -53,6 +54,7 @@ from twofold.joints.promotions import Promotions
 from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
+from twofold.records.slo import waiting
 from twofold.store.failpoints import arm
 from twofold.store.kept import KeptTraces
 
@@ -89,6 +91,8 @@ class Server:
         runbooks, actions = remedies(config, stores.ledger)
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
+        begun = datetime.now(UTC)
+        stores.ledger.put(*(waiting(slo, begun) for slo in config.slos), merge=lambda new, stored: stored or new)
         self.board = Board(OnnxEncoder(config.logs.model) if config.logs.model else None)
         self.runners, self.sinks = wire(config, stores, self.released, (self.responder.follow,), self.board)
         self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
@@ -130,6 +134,7 @@ class Server:
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
             promql=self.config.promql,
+            slos=frozenset(slo.name for slo in self.config.slos),
         )
 
     def parts(self, *, otlp_only: bool) -> list[Part]:

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.api_world import NOW, World
+from twofold.api.app import create_api
 from twofold.records.access import Role
 from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.model import ModelKind, ModelVersion
-from twofold.records.slo import SloState, SloStatus
+from twofold.records.slo import Slo, SloState, SloStatus, waiting
 
 ask = World.ask
 PERIOD = {"start": (NOW - timedelta(hours=6)).isoformat(), "end": NOW.isoformat()}
@@ -121,3 +122,12 @@ def test_objectives_stand_on_the_first_page_the_least_left_first(world: World) -
     assert [one["id"] for one in home["slos"]] == ["right", "fast"]
     found = ask(world, "GET", "/api/v1/slos?state=exhausted", Role.VIEWER).json()["items"]
     assert [one["id"] for one in found] == ["right"]
+
+
+def test_objectives_that_are_no_longer_declared_are_not_shown(world: World) -> None:
+    fine = waiting(Slo(name="declared", entity="service:cart"), NOW)
+    world.ledger.put(fine, replace(fine, id="gone", state=SloState.BURNING))
+    world.api = create_api(replace(world.services, slos=frozenset({"declared"})))
+    for path, key in (("/api/v1/slos", "items"), ("/api/v1/home", "slos")):
+        found = ask(world, "GET", path, Role.VIEWER).json()[key]
+        assert [one["id"] for one in found] == ["declared"]

@@ -21,6 +21,7 @@ from twofold.records.alert import Severity
 from twofold.records.diagnosis import Diagnosis, Evidence, EvidenceKind, Suspect
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.model import GateResult, ModelKind, ModelVersion, Run, RunState
+from twofold.records.slo import Slo, waiting
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.history import Table
 
@@ -110,6 +111,15 @@ def test_every_reading_command_gives_the_answer_as_json(shell: Shell) -> None:
     assert shell.json("runbook", "executions", "--incident", "i1")["items"][0]["id"] == "e1"
     assert shell.json("demo", "faults")["faults"][0]["name"] == "latency"
     assert shell.json("train", "p", role=Role.ML_ENGINEER)["state"] == "succeeded"
+
+
+def test_an_objective_without_requests_is_not_one_that_is_undeclared(shell: Shell, world: World) -> None:
+    assert "No objective is declared" in shell.run("slos").stdout
+    world.ledger.put(waiting(Slo(name="orders", entity="service:cart"), NOW))
+    told = shell.run("slos").stdout
+    assert "orders" in told
+    assert "waiting" in told
+    assert "100%" not in told
 
 
 def test_people_read_tables_and_sentences(shell: Shell) -> None:

@@ -2713,7 +2713,7 @@ export interface components {
         SilencerKind: "value" | "duration" | "budget" | "floor" | "end" | "level" | "data" | "burn";
         /**
          * SloState
-         * @description BURNING: an alert's pair of windows is past its rate. EXHAUSTED: nothing of the budget is left.
+         * @description BURNING: a finding about its burn rate is open. EXHAUSTED: nothing of the budget is left.
          * @enum {string}
          */
         SloState: "ok" | "burning" | "exhausted";
