@@ -197,7 +197,7 @@ MINUTES = st.lists(
 @settings(max_examples=12, deadline=None)
 @given(parts=MINUTES, cut_s=st.sampled_from([5, 60, 600]), restart=st.integers(0, 100))
 def test_findings_are_the_same_live_and_replayed(parts: list[tuple[int, Minute]], cut_s: int, restart: int) -> None:
-    """Live in seconds, replayed in other frames, or restarted on the way: the same claims at the same times."""
+    """Replayed in other frames or restarted on the way: the same claims at the same times, and the same incidents."""
     rows: list[list[dict[str, object]]] = []
     for count, kind in parts:
         begin = len(rows)
@@ -216,7 +216,13 @@ def test_findings_are_the_same_live_and_replayed(parts: list[tuple[int, Minute]]
             if plant is again and now // step == restart:
                 plant.restart()
     assert told(again) == told(live)
+    assert last(again) == last(live)
 
 
 def told(plant: Plant) -> list[tuple[str, str, float, float]]:
     return [(each.id, each.state, each.seen.timestamp(), each.value) for each in plant.findings]
+
+
+def last(plant: Plant) -> set[tuple[object, ...]]:
+    found = [each for each in plant.now(Incident) if isinstance(each, Incident)]
+    return {(each.id, each.state, each.title, each.start, each.end, each.alerts) for each in found}
