@@ -35,6 +35,7 @@ from twofold.flow.stage import Stage
 from twofold.flow.workflow import Context, Json
 from twofold.joints.hindsight import Made, figures_of, hold_against, labels_of
 from twofold.joints.rule_pages import pages_of
+from twofold.joints.ticks import Ticks
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
 from twofold.records.alert import Alert
@@ -183,7 +184,7 @@ class Backtests:
         _keep(made, pipeline.push(edges, event_ns=0, received_ns=0))
         start_ns, end_ns = to_ns(asked.start) - int(asked.warm_up_s * SECOND_NS), to_ns(asked.end)
         points, told = 0, 0.0
-        for time_ns, items in self._items(asked, start_ns, end_ns):
+        for time_ns, items in _ticking(self._items(asked, start_ns, end_ns), end_ns, settings.panel.resume_s):
             points += sum(item.data.num_rows for item in items if isinstance(item, Samples))
             _keep(made, pipeline.push(items, event_ns=time_ns, received_ns=time_ns))
             if time.monotonic() - told > _TELL_S:
@@ -299,6 +300,18 @@ class Backtests:
             ranker=ranker,
             lateness_s=self._lateness_s,
         )
+
+
+def _ticking(
+    slices: Iterator[tuple[int, list[object]]], end_ns: int, resume_s: float
+) -> Iterator[tuple[int, list[object]]]:
+    """The same with the receivers' clock in between and until the end of the period."""
+    ticks, last_ns = Ticks(resume_s), 0
+    for time_ns, items in slices:
+        yield from ((tick, []) for tick in (ticks.until(last_ns, time_ns) if last_ns else ()))
+        yield time_ns, items
+        last_ns = time_ns
+    yield from ((tick, []) for tick in (ticks.until(last_ns, end_ns + 1) if last_ns else ()))
 
 
 def _keep(made: Made, items: Sequence[object]) -> None:
