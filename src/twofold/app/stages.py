@@ -126,6 +126,7 @@ def builder(
                     catalog,
                     shadow.config,
                     detector=shadow.id,
+                    run=shadow.release,
                     correlate=config.correlate,
                     edges=ledger.find(Edge, tenant=tenant, limit=10_000),
                     limits=config.detectors.shadow,
