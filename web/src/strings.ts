@@ -445,6 +445,11 @@ export const strings = {
     replayed: "replayed",
     period: (hours: number) => (hours < 48 ? many(hours, "hour", "hours") : many(hours / 24, "day", "days")),
     pages: (count: number, week: string) => `${many(count, "page", "pages")}, ${week} a week`,
+    pagesOnly: (count: number) =>
+      `${many(count, "page", "pages")}, too little telemetry to say how often a week`,
+    observed: "Telemetry in the period",
+    noLabel: "none is labelled",
+    outside: "Labels outside, not counted",
     found: "Labelled incidents found",
     first: "Cause named first",
     delay: "Median delay",
@@ -462,6 +467,7 @@ export const strings = {
     shadowHint: (detector: string, champion: string) =>
       `${detector} sees what ${champion} sees; none of it is an alert`,
     since: "Since",
+    judged: "Telemetry judged",
     pages: "Pages",
     both: "For the same",
     alone: "Alone",
@@ -565,6 +571,8 @@ export const strings = {
     weight: "Share of traffic (%)",
     reason: "Reason",
     reasonHint: "Stands in the release ledger.",
+    acceptUnknown: "Accept what the gates cannot tell",
+    acceptUnknownHint: "Never what they found worse. Stands in the release ledger under your name.",
     cancel: "Cancel",
     failedGates: "This version failed a gate; the server will refuse it unless its policy allows it.",
     details: "Details",

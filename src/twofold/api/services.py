@@ -77,8 +77,12 @@ class ModelsPort(Protocol):
         reason: str,
         actor: str,
         tenant: str,
+        accept_unknown: bool = False,
     ) -> Release:
-        """Put a version into a stage. Raises `NotFound`, `Conflict` when its gates did not pass."""
+        """Put a version into a stage. Raises `NotFound`, `Conflict` when its gates did not pass.
+
+        `accept_unknown` lets one of our own go live although a gate cannot tell.
+        """
         ...
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:

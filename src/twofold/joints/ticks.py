@@ -1,4 +1,4 @@
-"""The receivers' clock of a replay: what `FrameKind.TICK` is to the live lane.
+"""Time in a replay: how much of it was observed, and the receivers' clock: what `FrameKind.TICK` is to the live lane.
 
 Live, a frame of the clock moves event time on each second while nothing comes, so that silence is noticed. History
 keeps samples, no clock; so the clock is made anew here, between one slice of samples and the next.
@@ -16,7 +16,31 @@ STEP_S: Final = 10.0
 AWAY_NS: Final = 60 * SECOND_NS
 RECURS: Final = 2
 """A hole this many times as long as one that recurs is no rhythm of the senders."""
+HOLE_NS: Final = 900 * SECOND_NS
+"""So long a hole still counts as observed."""
 _REMEMBERED: Final = 64
+
+
+class Heard:
+    """How much of a time has samples: what lies between two of them, a hole at most `HOLE_NS`.
+
+    >>> heard = Heard(); heard.add(0); heard.add(60 * SECOND_NS); heard.add(10**6 * SECOND_NS); heard.seconds
+    960.0
+    """
+
+    def __init__(self) -> None:
+        self._last_ns, self._sum_ns = -1, 0
+
+    def add(self, time_ns: int) -> None:
+        """Samples at this time, not before the last."""
+        if self._last_ns >= 0:
+            self._sum_ns += min(time_ns - self._last_ns, HOLE_NS)
+        self._last_ns = time_ns
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._sum_ns / SECOND_NS
 
 
 class Ticks:

@@ -78,6 +78,31 @@ def test_a_backtest_of_nothing_or_by_nobody_is_refused(panel: World) -> None:
     assert ask(panel, "POST", "/api/v1/backtests", Role.VIEWER, json=known).status_code == 403
 
 
+def test_a_label_that_ends_before_it_starts_is_refused_with_its_name(panel: World) -> None:
+    label = {"name": "outage", "start": PERIOD["end"], "end": PERIOD["start"]}
+    body = {"model": "panel", "version": "1", **PERIOD, "labels": [label]}
+    refused = ask(panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json=body)
+    assert refused.status_code == 400
+    assert "label 'outage' ends at" in refused.json()["detail"]
+
+
+def test_a_backtest_of_a_forecaster_is_refused_with_what_to_use_instead_and_one_of_a_ranker_is_taken(
+    panel: World,
+) -> None:
+    known = panel.ledger.get(ModelVersion, "panel@1", tenant="main")
+    panel.ledger.put(
+        replace(known, id="capacity@1", model="capacity", kind=ModelKind.FORECASTER),
+        replace(known, id="causes@1", model="causes", kind=ModelKind.RANKER),
+    )
+    refused = ask(
+        panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json={"model": "capacity", "version": "1", **PERIOD}
+    )
+    assert refused.status_code == 400
+    assert "`twofold forecasts` shows" in refused.json()["detail"]
+    ranker = {"model": "causes", "version": "1", **PERIOD}
+    assert ask(panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json=ranker).status_code == 202
+
+
 def test_other_settings_of_a_detector_become_a_version(world: World) -> None:
     body = {"settings": {"alerts_per_day": 0.1}, "description": "twice as many"}
     made = ask(world, "POST", "/api/v1/detectors/panel/versions", Role.ML_ENGINEER, json=body)

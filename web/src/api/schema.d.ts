@@ -1788,6 +1788,8 @@ export interface components {
             labels: number;
             median_delay_s: number | null;
             noise: number;
+            observed_s: number;
+            outside: number;
             pages: number;
             pages_per_week: number;
             points: number;
@@ -1887,6 +1889,7 @@ export interface components {
             name: string;
             passed: boolean;
             text: string;
+            unknown: boolean;
             value: number;
         };
         /**
@@ -2192,8 +2195,12 @@ export interface components {
         /**
          * NewRelease
          * @description `weight` is the canary's share of traffic.
+         *
+         *     `accept_unknown` lets a detector of our own go live although a gate cannot tell; never one that failed.
          */
         NewRelease: {
+            /** @default false */
+            accept_unknown: boolean;
             reason: string;
             stage: components["schemas"]["ReleaseStage"];
             version: string;
@@ -2494,9 +2501,11 @@ export interface components {
             detector: string;
             excess: number;
             findings: number;
+            judged_s: number;
             only_champion: string[];
             only_shadow: components["schemas"]["ShadowPage"][];
             pages: number;
+            points: number;
             /** Format: date-time */
             since: string;
             /** Format: date-time */

@@ -13,6 +13,8 @@ from twofold.api.rules import needs
 from twofold.api.views.detectors import NewBacktest, NewDetector
 from twofold.api.views.page import Page
 from twofold.errors import InputError, NotFound
+from twofold.joints.hindsight import inside
+from twofold.joints.settings import demand_replayable
 from twofold.records.access import Permission
 from twofold.records.backtest import Backtest, BacktestState, Label
 from twofold.records.finding import FindingState
@@ -98,6 +100,8 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
     """Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`."""
     if body.end <= body.start:
         raise InputError(f"the period ends at {body.end}, which is not after its start {body.start}")
+    labels = tuple(Label(**label.model_dump()) for label in body.labels)
+    inside(labels, body.start, body.end)
     model, version = body.model, body.version
     if body.rules:
         read_rules(body.rules)
@@ -106,7 +110,7 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
         releases = services.ledger.find(Release, tenant=caller.tenant, where={"model": body.model}, limit=1000)
         version = live_version(releases)
     if not body.rules:
-        services.ledger.get(ModelVersion, f"{model}@{version}", tenant=caller.tenant)
+        demand_replayable(services.ledger.get(ModelVersion, f"{model}@{version}", tenant=caller.tenant))
     asked = Backtest(
         id=uuid.uuid4().hex,
         model=model,
@@ -117,7 +121,7 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
         warm_up_s=body.warm_up_s,
         requester=caller.name,
         created=datetime.now(UTC),
-        labels=tuple(Label(**label.model_dump()) for label in body.labels),
+        labels=labels,
         tenant=caller.tenant,
     )
     services.ledger.put(asked)
