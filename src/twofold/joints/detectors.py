@@ -8,6 +8,7 @@ people promote it.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
@@ -178,6 +179,14 @@ class Released:
             log.warning("%s is registered but not released: %s", version.id, error)
 
 
+def _demand_sane(name: str, value: object, base: object) -> None:
+    """Raises `InputError` for a number that no setting takes: not finite, below 0, or in place of yes and no."""
+    if isinstance(value, bool) != isinstance(base, bool):
+        raise InputError(f"{name} is {value!r}; it is {base!r} now", setting=name)
+    if isinstance(value, int | float) and not 0 <= value <= sys.float_info.max:
+        raise InputError(f"{name} is {value!r:.40}; a number must be finite and not below 0", setting=name)
+
+
 def configure(
     ledger: Ledger,
     blobs: Blobs,
@@ -203,6 +212,8 @@ def configure(
     base = registry.config(registry.version(model, number, tenant=tenant)) if number else to_json(part.config())
     if unknown := sorted(settings.keys() - base.keys()):
         raise InputError(f"{model} has no setting {', '.join(unknown)}; it has {', '.join(sorted(base))}")
+    for name, value in settings.items():
+        _demand_sane(name, value, base[name])
     try:
         config = from_json(part.config, base | dict(settings))
     except ConfigError as error:
