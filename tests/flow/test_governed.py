@@ -17,6 +17,7 @@ from twofold.joints.backtests import Backtests
 from twofold.joints.config import ShadowConfig, TrustConfig
 from twofold.joints.contest import must_win
 from twofold.joints.detectors import configure
+from twofold.joints.outcomes import newly_judged
 from twofold.joints.rehearsals import rehearsal, shadow_gates
 from twofold.joints.remedies import request_training
 from twofold.joints.settings import demand_replayable
@@ -29,11 +30,13 @@ from twofold.records.backtest import Backtest
 from twofold.records.codec import to_json
 from twofold.records.event import ChangeKind, Event
 from twofold.records.finding import Finding
+from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.frame import Position
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage, Run, RunState
 from twofold.records.shadow import ShadowFinding, ShadowPage
 from twofold.records.time import SECOND_NS, to_datetime
+from twofold.records.trust import Trust
 from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
 from twofold.store.history.delta import DeltaHistory
 
@@ -63,11 +66,12 @@ def reload(plant: Plant) -> None:
         plant.runner.rebuild()
 
 
-def say(plant: Plant, incident: Incident, value: VerdictValue) -> None:
+def say(plant: Plant, incident: Incident, value: VerdictValue, *, about: str = "") -> None:
+    """Of the incident as a group, or `about` one suspect of it."""
     verdict = Verdict(
         id=f"v-{incident.id}",
-        subject=VerdictSubject.GROUP,
-        ref=incident.id,
+        subject=VerdictSubject.SUSPECT if about else VerdictSubject.GROUP,
+        ref=about or incident.id,
         incident=incident.id,
         value=value,
         author="robin",
@@ -279,6 +283,11 @@ def troubles(plant: Plant, many: int) -> list[Incident]:
     return [one for one in found if one.id not in before]
 
 
+def of_panel(trusts: Trusts) -> Trust:
+    """How far the detector is trusted, after what lost trust was taken back."""
+    return next(one for one in trusts.check(tenant="main") if one.model == "panel")
+
+
 def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stream(plant: Plant) -> None:
     plant.run(900)
     for incident in troubles(plant, 4):
@@ -290,12 +299,12 @@ def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stre
     assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=first.start)} == {"panel@2"}
     say(plant, first, VerdictValue.NOISE)
     say(plant, second, VerdictValue.WRONG)
-    (trust,) = trusts.check(tenant="main")
+    trust = of_panel(trusts)
     assert (trust.live.right, trust.live.false, trust.lost) == (0, 2, ""), "two say little"
     assert trust.champion is not None
     assert (trust.champion.right, trust.champion.false) == (4, 0)
     say(plant, third, VerdictValue.WRONG)
-    (trust,) = trusts.check(tenant="main")
+    trust = of_panel(trusts)
     assert trust.lost.startswith("3 of 3 judged pages were false, 0 of 4 of panel@1's")
     release = plant.releases.history("panel")[-1]
     assert (release.stage, release.version, release.previous) == (ReleaseStage.ROLLED_BACK, "2", "1")
@@ -308,7 +317,66 @@ def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stre
     assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=again.start)} == {"panel@1"}
     event = plant.ledger.get(Event, f"release:{release.id}", tenant="main")
     assert event.change is ChangeKind.ROLLBACK
-    assert [one.lost for one in trusts.check(tenant="main")] == [""], "what came back is not taken back in turn"
+    assert of_panel(trusts).lost == "", "what came back is not taken back in turn"
+
+
+def test_a_ranker_that_names_the_wrong_cause_is_taken_back(plant: Plant) -> None:
+    plant.run(900)
+    for incident in troubles(plant, 4):
+        say(plant, incident, VerdictValue.RIGHT, about="service:shop")
+    made = configure(plant.ledger, plant.blobs, "causes", {"max_evidence": 4}, description="", owner="a", tenant="main")
+    for stage in (ReleaseStage.SHADOW, ReleaseStage.LIVE):
+        plant.releases.release("causes", made.version, stage, approver="ann", reason="try")
+    reload(plant)
+    plant.run(60)
+    wrong = troubles(plant, 3)
+    for incident in wrong:
+        say(plant, incident, VerdictValue.RIGHT, about="model:recommender")
+    trusts = {one.model: one for one in Trusts(plant.ledger, now=plant.now).check(tenant="main")}
+    assert trusts["causes"].lost.startswith("3 of 3 judged first suspects were wrong, 0 of 4 of causes@1's")
+    assert trusts["panel"].lost == "", "the pages were right"
+    last = plant.releases.history("causes")[-1]
+    assert (last.stage, last.previous, last.approver) == (ReleaseStage.ROLLED_BACK, "1", "twofold")
+    assert set(last.evidence) == {f"incident {one.id} had another cause" for one in wrong}
+
+
+def test_a_forecaster_whose_forecasts_do_not_come_true_is_taken_back(plant: Plant) -> None:
+    def decided(model: str, many: int, state: ForecastState) -> None:
+        plant.ledger.put(
+            *(
+                Forecast(
+                    id=f"{model}-{state.value}-{number}",
+                    entity="host:db",
+                    series="00000000000000aa",
+                    metric="system.filesystem.utilization",
+                    limit=1.0,
+                    value=0.9,
+                    made=plant.now(),
+                    seen=plant.now(),
+                    horizon_s=3600.0,
+                    claimed=0.9,
+                    probability=0.9,
+                    model=model,
+                    reason="disk full in an hour",
+                    state=state,
+                )
+                for number in range(many)
+            )
+        )
+
+    decided("capacity@1", 6, ForecastState.HIT)
+    made = configure(plant.ledger, plant.blobs, "capacity", {"confirm": 3}, description="", owner="a", tenant="main")
+    for stage in (ReleaseStage.SHADOW, ReleaseStage.LIVE):
+        plant.releases.release("capacity", made.version, stage, approver="ann", reason="try")
+    plant.run(60)
+    head = plant.ledger.head()
+    decided("capacity@2", 2, ForecastState.WITHDRAWN)
+    assert newly_judged(plant.ledger, plant.ledger.changes(head)) == set()
+    decided("capacity@2", 4, ForecastState.MISSED)
+    assert newly_judged(plant.ledger, plant.ledger.changes(head)) == {"main"}
+    trusts = {one.model: one for one in Trusts(plant.ledger, now=plant.now).check(tenant="main")}
+    assert trusts["capacity"].lost.startswith("4 of 4 decided forecasts did not come true, 0 of 6 of capacity@1's")
+    assert plant.releases.live("capacity") == "1"
 
 
 def test_false_pages_every_day_take_it_back_even_when_others_are_right(plant: Plant) -> None:
@@ -317,7 +385,7 @@ def test_false_pages_every_day_take_it_back_even_when_others_are_right(plant: Pl
     plant.run(60)
     for number, incident in enumerate(troubles(plant, 6)):
         say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
-    (trust,) = Trusts(plant.ledger, now=plant.now).check(tenant="main")
+    trust = of_panel(Trusts(plant.ledger, now=plant.now))
     assert "false pages a day" in trust.lost
     assert plant.releases.live("panel") == "1"
 
@@ -329,7 +397,7 @@ def test_a_day_with_few_false_pages_is_borne(plant: Plant) -> None:
     for number, incident in enumerate(troubles(plant, 6)):
         say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
     later = Trusts(plant.ledger, now=lambda: plant.now() + timedelta(days=7))
-    (trust,) = later.check(tenant="main")
+    trust = of_panel(later)
     assert trust.lost == ""
     assert trust.live.low < 0.5 < trust.live.high
 

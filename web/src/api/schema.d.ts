@@ -2433,7 +2433,7 @@ export interface components {
         };
         /**
          * Precision
-         * @description Pages of one version that people judged.
+         * @description Claims of one version that were judged: a detector's pages, a ranker's first suspects, a forecaster's forecasts.
          */
         Precision: {
             detector: string;
