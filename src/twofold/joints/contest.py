@@ -82,8 +82,12 @@ def contest(candidate: Backtest, champion: Backtest) -> Contest:
 
 
 def _cost(ours: Figures, theirs: Figures) -> GateResult:
+    """What a day costs. A short replay costs mostly its start, which says nothing against a version."""
     limit = theirs.cpu_s_per_day * COST_FACTOR + 1.0
-    return _gate("cost", ours.cpu_s_per_day, limit, _at_most, "{} CPU seconds a day of telemetry")
+    gate = _gate("cost", ours.cpu_s_per_day, limit, _at_most, "{} CPU seconds a day of telemetry")
+    if gate.passed or min(ours.observed_s, theirs.observed_s) >= LEAST_SPAN_S:
+        return gate
+    return replace(gate, unknown=True, text=f"cannot tell what it costs from so short a period: {gate.text}")
 
 
 def _ranks(candidate: Backtest, champion: Backtest) -> Iterator[GateResult]:

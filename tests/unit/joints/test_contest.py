@@ -113,6 +113,12 @@ def test_less_than_a_day_says_nothing_of_pages_a_week() -> None:
     assert failed(worse)
 
 
+def test_a_short_replay_that_costs_more_is_not_proven_to() -> None:
+    assert failed(gates(done("2", cpu_s_per_day=60.0), done("1"))["cost"])
+    short = gates(done("2", cpu_s_per_day=60.0, observed_s=2400.0), done("1", observed_s=2400.0))["cost"]
+    assert (short.passed, short.unknown) == (False, True)
+
+
 def test_what_cannot_be_told_is_accepted_by_name_or_not_at_all() -> None:
     found = contest(done("2"), done("1")).gates
     assert contest(done("2"), done("1")).won, "nothing was lost"
