@@ -24,7 +24,7 @@ from twofold.flow.outgoing import OutgoingConfig
 from twofold.flow.recorder import RecorderConfig
 from twofold.flow.runner import RunnerConfig
 from twofold.joints.config import DetectorsConfig
-from twofold.records.slo import Slo
+from twofold.records.slo import Slo, distinct
 from twofold.store.promql.limits import Limits
 from twofold.store.retention import RetentionConfig
 from twofold.store.s3 import S3Config
@@ -121,9 +121,10 @@ class Config:
     Attributes:
         home: Folder for all data.
         joint: What is looked for in whole entities and pairs of series.
-        slos: Service level objectives.
-        partitions: Partitions of the journal, each with a thread of stages. Series learnt before the number grew are
-            learnt anew where they move, and findings are grouped within a partition: one is right for most.
+        slos: Service level objectives; their names differ.
+        partitions: Partitions of the journal, each with a thread of stages; entities are spread over them. May grow
+            between two starts, and what was learnt moves with its entities; may not shrink. 2, 4 and 8 share the
+            load evenly. One is right for most: it costs nothing extra, and sees all spans of a request together.
         without: Stages that are left out, by name (`twofold up` refuses unknown ones); without all of them telemetry
             is stored and nothing else.
         lateness_s: How far the watermark stays behind the newest event time: later spans miss their window.
@@ -132,6 +133,9 @@ class Config:
         promql: Bounds of one query of the Prometheus API.
         capture: File that every accepted request is also written to.
         source: The file that this was read from, for the worker process.
+
+    Raises:
+        ConfigError: Two objectives share a name.
     """
 
     home: Path
@@ -156,6 +160,9 @@ class Config:
     promql: Limits = field(default_factory=Limits)
     capture: Path | None = None
     source: Path | None = None
+
+    def __post_init__(self) -> None:
+        distinct(self.slos)
 
 
 def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:

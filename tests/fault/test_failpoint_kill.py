@@ -12,7 +12,7 @@ from tests.fault.home import Acknowledged, acknowledged, moments, settle
 from tests.fault.nursery import Nursery
 from twofold.store.failpoints import NAMES
 
-STORES = [name for name in NAMES if name != "workflow.step"]
+STORES = [name for name in NAMES if name not in {"workflow.step", "rescale"}]
 PASSES = {"journal.append": 120, "ledger.write": 80, "journal.delete": 12, "history.compact": 8}
 """Latest pass at which a process is ended, 10 elsewhere; a process lives long enough for each."""
 ROUNDS = 40

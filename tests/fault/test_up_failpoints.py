@@ -19,8 +19,10 @@ import pytest
 
 from tests.fault.traffic import BUSY, Told, senders
 from tests.fault.up import Up, checked, wait_for
-from twofold.store.failpoints import NAMES
+from twofold.store import failpoints
 
+NAMES: Final = tuple(name for name in failpoints.NAMES if name != "rescale")
+"""Places that a running process comes to; `test_rescale_kill` is about the other."""
 SMALL: Final = {"PYTHONPATH": str(Path(__file__).parent / "small")}
 LATEST: Final = {
     "journal.append": 200,

@@ -34,11 +34,15 @@ class Up:
         self.log = home / "up.log"
         self.port, self.otlp_port = free_ports(2)
         self._settings = home / "twofold.yaml"
-        http = {"port": self.port, "otlp_port": self.otlp_port, "otlp_grpc_port": 0}
-        self._settings.write_text(yaml.safe_dump({**(settings or {}), "http": http}))
-        self._settings.chmod(0o600)
+        self.configure(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Settings of the next start."""
+        http = {"port": self.port, "otlp_port": self.otlp_port, "otlp_grpc_port": 0}
+        self._settings.write_text(yaml.safe_dump({**settings, "http": http}))
+        self._settings.chmod(0o600)
 
     def start(self, environment: Mapping[str, str] | None = None, *, may_end: bool = False) -> bool:
         """Start it and wait until it is ready. With `may_end` a SIGKILL before that is no fault: False then."""

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.plant import GATE, Plant, Steps
+from tests.flow.plant import GATE, START_NS, Plant, Steps
 from twofold.aiops.detect.config import PanelConfig
+from twofold.app.models import ModelProcess
 from twofold.config import Config
-from twofold.errors import Conflict, InputError
+from twofold.errors import Conflict, InputError, NotFound
 from twofold.joints.backtests import Backtests
 from twofold.joints.config import ShadowConfig, TrustConfig
 from twofold.joints.contest import must_win
+from twofold.joints.detectors import configure
+from twofold.joints.outcomes import newly_judged
 from twofold.joints.rehearsals import rehearsal, shadow_gates
 from twofold.joints.remedies import request_training
+from twofold.joints.settings import demand_replayable
 from twofold.joints.shadow import Shadow
+from twofold.joints.successions import running_shadow
 from twofold.joints.trust import Trusts
 from twofold.joints.tuning import Plan, Tuning, ensure_project
 from twofold.records.alert import Alert
@@ -25,10 +30,13 @@ from twofold.records.backtest import Backtest
 from twofold.records.codec import to_json
 from twofold.records.event import ChangeKind, Event
 from twofold.records.finding import Finding
+from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.frame import Position
 from twofold.records.incident import Incident, TimelineEntry
-from twofold.records.model import ModelKind, ModelVersion, ReleaseStage, Run, RunState
+from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage, Run, RunState
 from twofold.records.shadow import ShadowFinding, ShadowPage
+from twofold.records.time import SECOND_NS, to_datetime
+from twofold.records.trust import Trust
 from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
 from twofold.store.history.delta import DeltaHistory
 
@@ -58,11 +66,12 @@ def reload(plant: Plant) -> None:
         plant.runner.rebuild()
 
 
-def say(plant: Plant, incident: Incident, value: VerdictValue) -> None:
+def say(plant: Plant, incident: Incident, value: VerdictValue, *, about: str = "") -> None:
+    """Of the incident as a group, or `about` one suspect of it."""
     verdict = Verdict(
         id=f"v-{incident.id}",
-        subject=VerdictSubject.GROUP,
-        ref=incident.id,
+        subject=VerdictSubject.SUSPECT if about else VerdictSubject.GROUP,
+        ref=about or incident.id,
         incident=incident.id,
         value=value,
         author="robin",
@@ -148,6 +157,119 @@ def test_its_cost_is_bounded_by_the_series_it_sees(plant: Plant) -> None:
     assert shadow.dropped["beyond_most_series"] == 6 * 3  # type: ignore[attr-defined]  # the stage is a shadow
 
 
+def judged_s(plant: Plant) -> float:
+    """Seconds that the running shadow has judged."""
+    running = running_shadow(plant.releases, "panel")
+    assert running is not None
+    return rehearsal(plant.ledger, "panel", running.version, tenant="main", now=plant.now()).judged_s
+
+
+def test_only_time_with_telemetry_counts_for_a_shadow(plant: Plant) -> None:
+    plant.run(120)
+    offer(plant, PanelConfig(persist_s=20.0), ReleaseStage.SHADOW)
+    assert judged_s(plant) == 0.0, "it has seen nothing yet"
+    plant.run(600)
+    assert judged_s(plant) == pytest.approx(600, abs=65)
+    plant.now_ns += 3 * 3600 * SECOND_NS
+    assert judged_s(plant) == pytest.approx(600, abs=65), "hours in which nothing came"
+    plant.run(300)
+    assert judged_s(plant) == pytest.approx(600 + 300 + 300, abs=65), "a hole counts five minutes"
+    plant.restart()
+    plant.run(300)
+    assert judged_s(plant) == pytest.approx(1500, abs=65)
+
+
+def test_the_next_shadow_ends_the_one_before_which_earns_nothing_more(plant: Plant) -> None:
+    models = ModelProcess(plant.ledger, plant.blobs)
+    plant.run(60)
+    for version in (offer(plant, PanelConfig(persist_s=20.0)), offer(plant, PanelConfig(persist_s=25.0))):
+        models.release(
+            "panel",
+            version=version.version,
+            stage=ReleaseStage.SHADOW,
+            weight=None,
+            reason="try",
+            actor="ann",
+            tenant="main",
+        )
+        reload(plant)
+        plant.run(600)
+    last = plant.releases.history("panel")[-1]
+    assert (last.version, last.stage, last.approver) == ("2", ReleaseStage.RETIRED, "ann")
+    assert last.reason == "panel@3 took its place as the shadow; one runs at a time"
+    with pytest.raises(Conflict, match="panel@3 does, and one shadow runs at a time"):
+        rehearsal(plant.ledger, "panel", "2", tenant="main", now=plant.now())
+    plant.releases.release("panel", "2", ReleaseStage.SHADOW, approver="ann", reason="again")
+    reload(plant)
+    assert judged_s(plant) == 0.0, "what it judged before does not count for this run"
+
+
+# Others of our own
+
+
+def test_a_ranker_goes_live_only_after_it_named_causes_as_well_as_the_one_that_is(plant: Plant, tmp_path: Path) -> None:
+    models = ModelProcess(plant.ledger, plant.blobs)
+    plant.run(900)
+    troubles(plant, 2)
+    made = configure(plant.ledger, plant.blobs, "causes", {"max_evidence": 4}, description="", owner="a", tenant="main")
+
+    def go(stage: ReleaseStage) -> Release:
+        return models.release(
+            "causes", version=made.version, stage=stage, weight=None, reason="x", actor="ann", tenant="main"
+        )
+
+    go(ReleaseStage.SHADOW)
+    with pytest.raises(Conflict, match="run `twofold detectors compare causes 2` first"):
+        go(ReleaseStage.LIVE)
+    backtests = backtests_of(plant, tmp_path)
+    end = plant.now()
+    for version in ("1", "2"):
+        asked = Backtest(
+            id=version,
+            model="causes",
+            version=version,
+            start=to_datetime(START_NS),
+            end=end,
+            warm_up_s=0.0,
+            requester="ann",
+            created=end,
+        )
+        done = backtests.judge(asked)
+        assert {page.suspect for page in done.pages} == {"service:shop"}
+        plant.ledger.put(done)
+    evidence = go(ReleaseStage.LIVE).evidence
+    assert "names the same first suspect as causes@1 for 2 of 2 pages" in evidence[0]
+
+
+def test_a_forecaster_goes_live_only_when_a_person_accepts_that_nothing_compares_it(plant: Plant) -> None:
+    models = ModelProcess(plant.ledger, plant.blobs)
+    made = configure(plant.ledger, plant.blobs, "capacity", {"confirm": 3}, description="", owner="a", tenant="main")
+
+    def go(stage: ReleaseStage, *, accept: bool = False) -> Release:
+        return models.release(
+            "capacity",
+            version=made.version,
+            stage=stage,
+            weight=None,
+            reason="x",
+            actor="ann",
+            tenant="main",
+            accept_unknown=accept,
+        )
+
+    go(ReleaseStage.SHADOW)
+    with pytest.raises(Conflict, match="cannot tell whether capacity@2 forecasts better"):
+        go(ReleaseStage.LIVE)
+    assert "accepted by ann" in go(ReleaseStage.LIVE, accept=True).evidence[0]
+    with pytest.raises(InputError, match=r"capacity is a forecaster; backtests replay panel .* `twofold forecasts`"):
+        demand_replayable(made)
+
+
+def test_a_model_that_there_is_not_cannot_be_rolled_back(plant: Plant) -> None:
+    with pytest.raises(NotFound, match="no model 'nope'; there are capacity, causes, panel"):
+        ModelProcess(plant.ledger, plant.blobs).rollback("nope", reason="x", actor="ann", tenant="main")
+
+
 # Taken back
 
 
@@ -161,6 +283,11 @@ def troubles(plant: Plant, many: int) -> list[Incident]:
     return [one for one in found if one.id not in before]
 
 
+def of_panel(trusts: Trusts) -> Trust:
+    """How far the detector is trusted, after what lost trust was taken back."""
+    return next(one for one in trusts.check(tenant="main") if one.model == "panel")
+
+
 def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stream(plant: Plant) -> None:
     plant.run(900)
     for incident in troubles(plant, 4):
@@ -172,12 +299,12 @@ def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stre
     assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=first.start)} == {"panel@2"}
     say(plant, first, VerdictValue.NOISE)
     say(plant, second, VerdictValue.WRONG)
-    (trust,) = trusts.check(tenant="main")
+    trust = of_panel(trusts)
     assert (trust.live.right, trust.live.false, trust.lost) == (0, 2, ""), "two say little"
     assert trust.champion is not None
     assert (trust.champion.right, trust.champion.false) == (4, 0)
     say(plant, third, VerdictValue.WRONG)
-    (trust,) = trusts.check(tenant="main")
+    trust = of_panel(trusts)
     assert trust.lost.startswith("3 of 3 judged pages were false, 0 of 4 of panel@1's")
     release = plant.releases.history("panel")[-1]
     assert (release.stage, release.version, release.previous) == (ReleaseStage.ROLLED_BACK, "2", "1")
@@ -190,7 +317,66 @@ def test_a_live_version_that_people_call_wrong_is_taken_back_on_the_running_stre
     assert {one.detector for one in plant.ledger.find(Finding, tenant="main", since=again.start)} == {"panel@1"}
     event = plant.ledger.get(Event, f"release:{release.id}", tenant="main")
     assert event.change is ChangeKind.ROLLBACK
-    assert [one.lost for one in trusts.check(tenant="main")] == [""], "what came back is not taken back in turn"
+    assert of_panel(trusts).lost == "", "what came back is not taken back in turn"
+
+
+def test_a_ranker_that_names_the_wrong_cause_is_taken_back(plant: Plant) -> None:
+    plant.run(900)
+    for incident in troubles(plant, 4):
+        say(plant, incident, VerdictValue.RIGHT, about="service:shop")
+    made = configure(plant.ledger, plant.blobs, "causes", {"max_evidence": 4}, description="", owner="a", tenant="main")
+    for stage in (ReleaseStage.SHADOW, ReleaseStage.LIVE):
+        plant.releases.release("causes", made.version, stage, approver="ann", reason="try")
+    reload(plant)
+    plant.run(60)
+    wrong = troubles(plant, 3)
+    for incident in wrong:
+        say(plant, incident, VerdictValue.RIGHT, about="model:recommender")
+    trusts = {one.model: one for one in Trusts(plant.ledger, now=plant.now).check(tenant="main")}
+    assert trusts["causes"].lost.startswith("3 of 3 judged first suspects were wrong, 0 of 4 of causes@1's")
+    assert trusts["panel"].lost == "", "the pages were right"
+    last = plant.releases.history("causes")[-1]
+    assert (last.stage, last.previous, last.approver) == (ReleaseStage.ROLLED_BACK, "1", "twofold")
+    assert set(last.evidence) == {f"incident {one.id} had another cause" for one in wrong}
+
+
+def test_a_forecaster_whose_forecasts_do_not_come_true_is_taken_back(plant: Plant) -> None:
+    def decided(model: str, many: int, state: ForecastState) -> None:
+        plant.ledger.put(
+            *(
+                Forecast(
+                    id=f"{model}-{state.value}-{number}",
+                    entity="host:db",
+                    series="00000000000000aa",
+                    metric="system.filesystem.utilization",
+                    limit=1.0,
+                    value=0.9,
+                    made=plant.now(),
+                    seen=plant.now(),
+                    horizon_s=3600.0,
+                    claimed=0.9,
+                    probability=0.9,
+                    model=model,
+                    reason="disk full in an hour",
+                    state=state,
+                )
+                for number in range(many)
+            )
+        )
+
+    decided("capacity@1", 6, ForecastState.HIT)
+    made = configure(plant.ledger, plant.blobs, "capacity", {"confirm": 3}, description="", owner="a", tenant="main")
+    for stage in (ReleaseStage.SHADOW, ReleaseStage.LIVE):
+        plant.releases.release("capacity", made.version, stage, approver="ann", reason="try")
+    plant.run(60)
+    head = plant.ledger.head()
+    decided("capacity@2", 2, ForecastState.WITHDRAWN)
+    assert newly_judged(plant.ledger, plant.ledger.changes(head)) == set()
+    decided("capacity@2", 4, ForecastState.MISSED)
+    assert newly_judged(plant.ledger, plant.ledger.changes(head)) == {"main"}
+    trusts = {one.model: one for one in Trusts(plant.ledger, now=plant.now).check(tenant="main")}
+    assert trusts["capacity"].lost.startswith("4 of 4 decided forecasts did not come true, 0 of 6 of capacity@1's")
+    assert plant.releases.live("capacity") == "1"
 
 
 def test_false_pages_every_day_take_it_back_even_when_others_are_right(plant: Plant) -> None:
@@ -199,7 +385,7 @@ def test_false_pages_every_day_take_it_back_even_when_others_are_right(plant: Pl
     plant.run(60)
     for number, incident in enumerate(troubles(plant, 6)):
         say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
-    (trust,) = Trusts(plant.ledger, now=plant.now).check(tenant="main")
+    trust = of_panel(Trusts(plant.ledger, now=plant.now))
     assert "false pages a day" in trust.lost
     assert plant.releases.live("panel") == "1"
 
@@ -211,7 +397,7 @@ def test_a_day_with_few_false_pages_is_borne(plant: Plant) -> None:
     for number, incident in enumerate(troubles(plant, 6)):
         say(plant, incident, VerdictValue.RIGHT if number % 2 else VerdictValue.NOISE)
     later = Trusts(plant.ledger, now=lambda: plant.now() + timedelta(days=7))
-    (trust,) = later.check(tenant="main")
+    trust = of_panel(later)
     assert trust.lost == ""
     assert trust.live.low < 0.5 < trust.live.high
 
@@ -234,14 +420,14 @@ def judged(plant: Plant, many: int) -> None:
                     say(plant, incident, value)
 
 
-def tuning_of(plant: Plant, home: Path) -> Tuning:
-    """The worker's part, over the history of what the plant measured."""
+def backtests_of(plant: Plant, home: Path) -> Backtests:
+    """Over the history of what the plant measured."""
     history, at = DeltaHistory(home / "history"), Position(0, 0)
     while found := plant.journal.read(0, at):
         history.append(0, found)
         at = found[-1][0]
     config = Config(home=home)
-    backtests = Backtests(
+    return Backtests(
         plant.ledger,
         plant.blobs,
         history,
@@ -249,7 +435,11 @@ def tuning_of(plant: Plant, home: Path) -> Tuning:
         correlate=config.correlate,
         lateness_s=config.lateness_s,
     )
-    return Tuning(plant.ledger, plant.blobs, backtests, now=plant.now)
+
+
+def tuning_of(plant: Plant, home: Path) -> Tuning:
+    """The worker's part."""
+    return Tuning(plant.ledger, plant.blobs, backtests_of(plant, home), now=plant.now)
 
 
 def train(plant: Plant, tuning: Tuning, **parameters: str) -> Run:
@@ -280,7 +470,15 @@ def test_a_detector_learns_from_verdicts_what_is_noise_and_shadows_as_a_version(
     assert held["2"].figures is not None
     assert held["2"].figures.noise < held["1"].figures.noise, "on what it had not seen"
     assert held["2"].figures.found == held["2"].figures.labels
-    must_win(plant.ledger, "panel", "2", tenant="main", now=plant.now() + timedelta(hours=2))
+    later = plant.now() + timedelta(hours=2)
+    with pytest.raises(Conflict, match="as the shadow it judged 0 min of telemetry"):
+        must_win(plant.ledger, "panel", "2", tenant="main", now=later)
+    reload(plant)
+    plant.run(3700)
+    with pytest.raises(Conflict, match="cannot tell how often it pages"):
+        must_win(plant.ledger, "panel", "2", tenant="main", now=plant.now())
+    evidence = must_win(plant.ledger, "panel", "2", tenant="main", now=plant.now(), accept_unknown="robin")
+    assert next(line for line in evidence if "accepted by robin" in line).startswith("gate pages_per_week")
 
 
 def test_too_few_verdicts_teach_nothing_and_the_run_says_so(plant: Plant, tmp_path: Path) -> None:

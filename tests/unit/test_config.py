@@ -143,3 +143,14 @@ def test_a_failpoint_is_named_by_the_environment_alone(monkeypatch: pytest.Monke
     load(None, {})
     with pytest.raises(ConfigError, match="failpoint"):
         load(None, {"failpoint": "journal.append:3"})
+
+
+def test_two_objectives_of_one_name_stop_the_start(tmp_path: Path) -> None:
+    slo = {"name": "orders", "entity": "service:checkout"}
+    with pytest.raises(ConfigError, match="more than once stands: orders"):
+        build({"home": tmp_path, "slos": [slo, slo]})
+
+
+def test_a_window_of_a_thousand_years_is_refused_with_its_limit(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"between 3600 .* and 31622400"):
+        build({"home": tmp_path, "slos": [{"name": "o", "entity": "service:a", "window_s": 3.2e10}]})

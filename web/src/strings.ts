@@ -121,6 +121,7 @@ export const strings = {
         : `${many(findings, "finding", "findings")} became ${many(incidents, "incident", "incidents")} to look at.`,
     budgets: "Error budgets",
     budgetLeft: (share: string) => `${share} left`,
+    noRequests: "no requests yet",
     budgetUsed: (share: string) => `${share} of the error budget is used`,
     promise: (share: string, threshold: number) =>
       threshold > 0 ? `${share} within ${threshold * 1000} ms` : `${share} without error`,
@@ -445,6 +446,11 @@ export const strings = {
     replayed: "replayed",
     period: (hours: number) => (hours < 48 ? many(hours, "hour", "hours") : many(hours / 24, "day", "days")),
     pages: (count: number, week: string) => `${many(count, "page", "pages")}, ${week} a week`,
+    pagesOnly: (count: number) =>
+      `${many(count, "page", "pages")}, too little telemetry to say how often a week`,
+    observed: "Telemetry in the period",
+    noLabel: "none is labelled",
+    outside: "Labels outside, not counted",
     found: "Labelled incidents found",
     first: "Cause named first",
     delay: "Median delay",
@@ -463,6 +469,7 @@ export const strings = {
     shadowHint: (detector: string, champion: string) =>
       `${detector} sees what ${champion} sees; none of it is an alert`,
     since: "Since",
+    judged: "Telemetry judged",
     pages: "Pages",
     both: "For the same",
     alone: "Alone",
@@ -566,6 +573,8 @@ export const strings = {
     weight: "Share of traffic (%)",
     reason: "Reason",
     reasonHint: "Stands in the release ledger.",
+    acceptUnknown: "Accept what the gates cannot tell",
+    acceptUnknownHint: "Never what they found worse. Stands in the release ledger under your name.",
     cancel: "Cancel",
     failedGates: "This version failed a gate; the server will refuse it unless its policy allows it.",
     details: "Details",

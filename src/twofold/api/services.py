@@ -77,8 +77,12 @@ class ModelsPort(Protocol):
         reason: str,
         actor: str,
         tenant: str,
+        accept_unknown: bool = False,
     ) -> Release:
-        """Put a version into a stage. Raises `NotFound`, `Conflict` when its gates did not pass."""
+        """Put a version into a stage. Raises `NotFound`, `Conflict` when its gates did not pass.
+
+        `accept_unknown` lets one of our own go live although a gate cannot tell.
+        """
         ...
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
@@ -318,5 +322,7 @@ class Services:
     explain: ExplainPort = field(default_factory=NoReasons)
     templates: TemplatesPort = field(default_factory=NoTemplates)
     kept: KeptPort = field(default_factory=NothingKept)
+    slos: frozenset[str] | None = None
+    """Names of the objectives that the settings declare; None shows all that were ever counted."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """Self metrics, shown on /metrics."""

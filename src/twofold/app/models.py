@@ -5,15 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from twofold.errors import Conflict
+from twofold.errors import Conflict, NotFound
 from twofold.joints.config import DetectorsConfig
-from twofold.joints.contest import must_win
+from twofold.joints.contest import must_win, unjudged
 from twofold.joints.detectors import configure
 from twofold.joints.rehearsals import rehearsal
 from twofold.joints.remedies import request_training
 from twofold.joints.rule_sets import import_rules, rules_of
+from twofold.joints.successions import end_superseded
 from twofold.joints.trust import Trusts
 from twofold.joints.tuning import Plan
 from twofold.mlops.release.releases import Releases
@@ -22,6 +23,10 @@ from twofold.records.shadow import Rehearsal
 from twofold.records.trust import Trust
 from twofold.store.blobs import Blobs
 from twofold.store.ledger import Ledger
+
+OURS: Final = frozenset({ModelKind.DETECTOR, ModelKind.RANKER, ModelKind.FORECASTER})
+
+_MOST: Final = 10_000
 
 
 class ModelProcess:
@@ -42,15 +47,16 @@ class ModelProcess:
         reason: str,
         actor: str,
         tenant: str,
+        accept_unknown: bool = False,
     ) -> Release:
-        """Put a version into a stage. A detector goes live only after it won against the one that is."""
+        """Put a version into a stage. One of our own goes live only after it won against the one that is."""
         found = self._ledger.get(ModelVersion, f"{model}@{version}", tenant=tenant)
         evidence: tuple[str, ...] = ()
         if found.kind is ModelKind.RULES:
             raise Conflict(f"{found.id} holds alert rules, which are replayed and never released", model=model)
-        if found.kind is ModelKind.DETECTOR and stage is ReleaseStage.LIVE:
-            evidence = must_win(self._ledger, model, version, tenant=tenant, limits=self._detectors.shadow)
-        return self._releases.release(
+        if found.kind in OURS and stage is ReleaseStage.LIVE:
+            evidence = self._evidence(found, actor if accept_unknown else "")
+        made = self._releases.release(
             model,
             version,
             stage,
@@ -59,6 +65,24 @@ class ModelProcess:
             weight=weight or 0.0,
             evidence=evidence,
             tenant=tenant,
+        )
+        if found.kind is ModelKind.DETECTOR and stage is ReleaseStage.SHADOW:
+            end_superseded(self._releases, model, version, approver=actor, tenant=tenant)
+        return made
+
+    def _evidence(self, found: ModelVersion, accept_unknown: str) -> tuple[str, ...]:
+        """What speaks for a version of our own. Raises `Conflict` where that is not enough."""
+        if not self._releases.live(found.model, tenant=found.tenant):
+            return ()
+        if found.kind is ModelKind.FORECASTER:
+            return unjudged(found.model, found.version, accept_unknown=accept_unknown)
+        return must_win(
+            self._ledger,
+            found.model,
+            found.version,
+            tenant=found.tenant,
+            limits=self._detectors.shadow,
+            accept_unknown=accept_unknown,
         )
 
     def rehearsal(self, model: str, *, version: str, tenant: str) -> Rehearsal:
@@ -71,6 +95,9 @@ class ModelProcess:
 
     def rollback(self, model: str, *, reason: str, actor: str, tenant: str) -> Release:
         """Put the version that was live before back."""
+        known = sorted({one.model for one in self._ledger.find(ModelVersion, tenant=tenant, limit=_MOST)})
+        if model not in known:
+            raise NotFound(f"no model {model!r}; there are {', '.join(known) or 'none'}", kind="Model", id=model)
         live = self._releases.live(model, tenant=tenant)  # named, so that a call sent twice takes one version back
         return self._releases.rollback(model, version=live, approver=actor, reason=reason, tenant=tenant)
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import uvicorn
@@ -37,26 +38,23 @@ from twofold.app.demo import demo_port
 from twofold.app.gauges import StoreMetrics
 from twofold.app.logs import quiet_libraries
 from twofold.app.models import ModelProcess
+from twofold.app.partitions import rescale, wire
 from twofold.app.pulse import Parts, Pulses
 from twofold.app.remedies import remedies
 from twofold.app.runtime import Spare, event_loop, release_objects, settle_objects, take_short_turns, tune_memory
-from twofold.app.stages import builder
 from twofold.app.stores import Stores, lock, open_stores
 from twofold.app.token import local_token
 from twofold.config import Config, HttpConfig, failpoint
 from twofold.errors import ConfigError
 from twofold.flow.clock import SteadyClock
-from twofold.flow.decode import decode
 from twofold.flow.recorder import Recorder
-from twofold.flow.runner import Runner
-from twofold.flow.sink import LedgerSink
 from twofold.flow.watch import Watch, read_cursor
 from twofold.joints.detectors import Released
 from twofold.joints.promotions import Promotions
-from twofold.mlops.monitor.profiles import Profiles
 from twofold.mlops.serve.plane import DataPlane
 from twofold.mlops.serve.routes import PERMISSIONS as SERVE_PERMISSIONS
 from twofold.mlops.serve.routes import routes as serve_routes
+from twofold.records.slo import waiting
 from twofold.store.failpoints import arm
 from twofold.store.kept import KeptTraces
 
@@ -73,6 +71,7 @@ class Server:
         _check_exposure(config.http)
         self.config = config
         self._lock = lock(config.home)
+        rescale(config)
         self.stores = stores = open_stores(config)
         self.registry = CollectorRegistry()
         self.counts = Counts(self.registry)
@@ -92,25 +91,10 @@ class Server:
         runbooks, actions = remedies(config, stores.ledger)
         self.responder = Responder(stores.ledger, runbooks=runbooks, actions=actions, config=config.respond.rules)
         stores.ledger.put(*runbooks)
+        begun = datetime.now(UTC)
+        stores.ledger.put(*(waiting(slo, begun) for slo in config.slos), merge=lambda new, stored: stored or new)
         self.board = Board(OnnxEncoder(config.logs.model) if config.logs.model else None)
-        profiles = Profiles(stores.ledger, stores.blobs)
-        build = builder(config, stores.catalog, stores.ledger, profiles, self.released, self.board)
-        self.sinks = [
-            LedgerSink(stores.journal, stores.ledger, partition=partition, follow=(self.responder.follow,))
-            for partition in stores.journal.partitions()
-        ]
-        self.runners = [
-            Runner(
-                stores.journal,
-                partition,
-                decode=decode,
-                build=build,
-                sink=sink,
-                blobs=stores.blobs,
-                config=config.runner,
-            )
-            for partition, sink in enumerate(self.sinks)
-        ]
+        self.runners, self.sinks = wire(config, stores, self.released, (self.responder.follow,), self.board)
         self.recorder = Recorder(stores.journal, stores.history, stores.catalog, config.recorder)
         self.promotions = Promotions(stores.ledger, stores.journal)
         self.watch = Watch(
@@ -150,6 +134,7 @@ class Server:
             bands=Bands(self.stores.history, lambda: self.released.panel().config),
             registry=self.registry,
             promql=self.config.promql,
+            slos=frozenset(slo.name for slo in self.config.slos),
         )
 
     def parts(self, *, otlp_only: bool) -> list[Part]:

@@ -2,6 +2,9 @@
 
 topology → red → traces → slo → lograte → mining → delivery → drift → panel
 → joint → capacity → foretell → correlate → diagnose (→ shadow)
+
+With more than one partition, delivery, correlate and diagnose stand in the first one only, behind an inbox of what
+the others hand over.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from twofold.aiops.forecast.stage import Capacity
 from twofold.aiops.topology.learn import Topology
 from twofold.config import Config
 from twofold.errors import ConfigError
+from twofold.flow.hand import Aligned, Inbox
+from twofold.flow.homes import FIRST, partition_of
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.joints.detectors import Released
@@ -71,16 +76,25 @@ def builder(
     profiles: Profiles,
     released: Released,
     board: Board | None = None,
+    *,
+    partition: int = FIRST,
+    partitions: int = 1,
 ) -> Build:
     """Makes pipelines with the detectors that are live at that moment, and with the lineage declared so far.
 
-    What they mine of log lines can be read on the board.
+    What they mine of log lines can be read on the board. They are for one partition of so many.
     """
     if unknown := set(config.without) - STAGES:
         raise ConfigError(
             f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(STAGES))}", setting="without"
         )
     engines = load(config.forecast.engines)
+    first, alone = partition == FIRST, partitions == 1
+    slos = [slo for slo in config.slos if partition_of(slo.entity, partitions) == partition]
+
+    def grouping(stage: Stage, lane: Lane) -> list[Stage]:
+        """A stage that needs what all partitions find."""
+        return [stage if alone else Aligned(stage, lane)] if first else []
 
     def build(tenant: str, lane: Lane) -> Pipeline:
         panel, capacity, causes = released.panel(), released.capacity(), released.causes()
@@ -89,20 +103,21 @@ def builder(
         if board is not None:
             board.attach(mining)
         stages: list[Stage] = [
-            Topology(tenant=tenant),
+            *([Inbox()] if first and not alone else []),
+            Topology(tenant=tenant, linked=not alone),
             Red(catalog, tenant=tenant, lane=lane),
             traces,
-            Slos(config.slos, catalog, tenant=tenant, lane=lane),
+            Slos(slos, catalog, tenant=tenant, lane=lane),
             LogRate(catalog, tenant=tenant, lane=lane),
             mining,
-            Delivery(catalog, tenant=tenant, lane=lane),
+            *([Delivery(catalog, tenant=tenant, lane=lane)] if first else []),
             DriftStage(catalog, profiles, tenant=tenant, lane=lane),
             Panel(catalog, panel.config, detector=panel.id, tenant=tenant, explain=traces.explain),
             *([Joint(catalog, config.joint, tenant=tenant)] if config.joint.on else []),
             Capacity(catalog, capacity.config, model=capacity.id, engines=engines, tenant=tenant),
             Foretell(lane),
-            Correlate(config.correlate, lane=lane),
-            Diagnose(causes.config, ranker=causes.id),
+            *grouping(Correlate(config.correlate, lane=lane), lane),
+            *grouping(Diagnose(causes.config, ranker=causes.id), lane),
         ]
         shadow = released.shadow() if lane is Lane.LIVE else None
         if shadow is not None:
@@ -111,6 +126,7 @@ def builder(
                     catalog,
                     shadow.config,
                     detector=shadow.id,
+                    run=shadow.release,
                     correlate=config.correlate,
                     edges=ledger.find(Edge, tenant=tenant, limit=10_000),
                     limits=config.detectors.shadow,

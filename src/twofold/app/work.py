@@ -31,6 +31,7 @@ from twofold.flow.workflow.dbos import DbosWorkflows, WorkflowConfig
 from twofold.joints import backtests, tuning
 from twofold.joints.backtests import Backtests
 from twofold.joints.labels import snapshot_verdicts
+from twofold.joints.outcomes import newly_judged
 from twofold.joints.trust import APPROVER, Trusts
 from twofold.joints.tuning import Tuning, ensure_project
 from twofold.mlops import pipeline
@@ -128,8 +129,13 @@ class Worker:
                 self._release(self.ledger.get(Release, change.id, tenant=change.tenant))
         for tenant in {change.tenant for change in changes if change.table in {"diagnoses", "findings"}}:
             self.kept.note(tenant)
+        self._learn(changes)
+
+    def _learn(self, changes: Sequence[Change]) -> None:
+        """Verdicts become a dataset; what they and time say of live versions may take one back."""
         for tenant in {change.tenant for change in changes if change.table == "verdicts"}:
             snapshot_verdicts(self.ledger, self.blobs, tenant=tenant)
+        for tenant in newly_judged(self.ledger, changes):
             self.trusts.check(tenant=tenant)
 
     def run(self, stop: threading.Event) -> None:

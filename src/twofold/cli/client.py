@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     import httpx
 
 CLIENT_FILE: Final = "client.json"
-_CODES: Final = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 422: Exit.USAGE}
+_CODES: Final = {
+    400: Exit.USAGE,
+    401: Exit.DENIED,
+    403: Exit.DENIED,
+    404: Exit.NOT_FOUND,
+    409: Exit.CONFLICT,
+    422: Exit.USAGE,
+}
 _FAILED: Final = 400
 
 
@@ -26,9 +33,11 @@ class Api:
 
         self.url = url
         self.token = token
-        self._http = httpx.Client(
-            base_url=url, timeout=30.0, headers={"authorization": f"Bearer {token}"} if token else {}, trust_env=False
-        )
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        try:
+            self._http = httpx.Client(base_url=url, timeout=30.0, headers=headers, trust_env=False)
+        except httpx.InvalidURL as error:
+            fail(f"TWOFOLD_URL {url!r} is no address: {error}", Exit.USAGE)
         weakref.finalize(self, self._http.close)
 
     def get(self, path: str, **parameters: Any) -> Any:
@@ -51,7 +60,12 @@ class Api:
         answer = self._send(method, path, body, parameters)
         if answer.status_code >= _FAILED:
             fail(_reason(answer), _CODES.get(answer.status_code, Exit.FAILED))
-        return answer.json() if answer.content else None
+        if not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError:
+            fail(f"what answers at {self.url} is no Twofold: {path} gave no JSON", Exit.UNREACHABLE)
 
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, parameters: Mapping[str, Any] | None
@@ -60,6 +74,10 @@ class Api:
 
         try:
             return self._http.request(method, path, json=body, params=parameters)
+        except httpx.InvalidURL as error:
+            fail(f"{path!r} at {self.url!r} is no address: {error}", Exit.USAGE)
+        except ValueError as error:  # NaN and infinity are no JSON
+            fail(f"that cannot be sent: {error}", Exit.USAGE)
         except httpx.HTTPError as error:
             fail(
                 f"no Twofold answers at {self.url} ({type(error).__name__}); start one with `twofold up`",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,21 +13,25 @@ import typer
 from twofold.cli import models, rule_files, shadows
 from twofold.cli.client import Api, connect
 from twofold.cli.output import Exit, Format, Output, ago, fail, show, table
+from twofold.cli.times import moment, seconds
 
 app = typer.Typer(help="Detectors: versions, backtests, shadows and releases.", no_args_is_help=True)
 app.command("shadow")(shadows.shadow)
 app.command("trust")(shadows.trust)
 app.command("import")(rule_files.import_)
 
-_UNITS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SAME_S: Final = 60.0
-_OURS: Final = ("detector", "ranker", "rules")
+_OURS: Final = ("detector", "ranker", "forecaster", "rules")
+_DAY_S: Final = 86_400.0
 
 Model = Annotated[
-    str, typer.Argument(help="panel (series), causes (ranking), or a name that rules were imported under")
+    str,
+    typer.Argument(
+        help="panel (series), causes (ranking), capacity (forecasts), or a name that rules were imported under"
+    ),
 ]
-Since = Annotated[str, typer.Option(help="How far back the period begins: 30m, 6h, 7d, 2w.")]
-Until = Annotated[str, typer.Option(help="How far back it ends; now by default.")]
+Since = Annotated[str, typer.Option(help="Begin: how long ago (30m, 6h, 7d, 2w), or a time.")]
+Until = Annotated[str, typer.Option(help="End: how long ago, or a time; now by default.")]
 WarmUp = Annotated[str, typer.Option(help="Telemetry before the period that is only learnt from.")]
 Labels = Annotated[
     Path | None,
@@ -69,10 +74,7 @@ def new(
         name, equals, value = one.partition("=")
         if not equals:
             fail(f"--set {one!r} is not name=value", Exit.USAGE)
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
+        settings[name] = _value(one, value)
     made = connect().post(f"/api/v1/detectors/{model}/versions", {"settings": settings, "description": description})
     if output is Format.JSON:
         show(made)
@@ -151,9 +153,10 @@ def release(
     version: str,
     reason: Annotated[str, typer.Option(help="One sentence.")],
     stage: Annotated[str, typer.Option(help="shadow, live or retired")] = "live",
+    accept_unknown: models.AcceptUnknown = False,
 ) -> None:
     """Release a version: as shadow first, then live, once it won a comparison with the one that is."""
-    models.release(model, version, stage, reason)
+    models.release(model, version, stage, reason, accept_unknown=accept_unknown)
 
 
 @app.command()
@@ -162,15 +165,24 @@ def rollback(model: Model, reason: Annotated[str, typer.Option(help="One sentenc
     models.rollback(model, reason)
 
 
-def _seconds(text: str) -> float:
+def _value(given: str, text: str) -> Any:
+    """A setting's value: JSON, or the text as it stands where it is none."""
+    if not text:
+        fail(f"--set {given!r} has no value", Exit.USAGE)
     try:
-        return float(text[:-1]) * _UNITS[text[-1:]]
-    except (ValueError, KeyError):
-        fail(f"{text!r} is no duration; write 30m, 6h, 7d or 2w", Exit.USAGE)
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if isinstance(value, float) and not math.isfinite(value):
+        fail(f"--set {given!r}: a number must be finite", Exit.USAGE)
+    return value
 
 
 def _period(since: str, until: str, warm_up: str, labels: Path | None) -> dict[str, Any]:
     now = datetime.now(UTC).replace(microsecond=0)
+    start, end = moment(since, now), moment(until, now)
+    if end <= start:
+        fail(f"the period ends at {end.isoformat()}, which is not after its start {start.isoformat()}", Exit.USAGE)
     known = []
     if labels is not None:
         try:
@@ -178,9 +190,9 @@ def _period(since: str, until: str, warm_up: str, labels: Path | None) -> dict[s
         except (OSError, ValueError) as error:
             fail(f"{labels} cannot be read: {error}", Exit.USAGE)
     return {
-        "start": (now - timedelta(seconds=_seconds(since))).isoformat(),
-        "end": (now - timedelta(seconds=_seconds(until))).isoformat(),
-        "warm_up_s": _seconds(warm_up),
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "warm_up_s": seconds(warm_up),
         "labels": known,
     }
 
@@ -221,9 +233,14 @@ def _run(api: Api, ids: list[str]) -> list[dict[str, Any]]:
 def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     delay = figures["median_delay_s"]
     per_s = figures["points"] / max(figures["seconds"], 1e-9)
+    short = figures["observed_s"] < _DAY_S
+    often = "too little to say how often a week" if short else f"{figures['pages_per_week']:g} a week"
+    found = f"{figures['found']} of {figures['labels']}" if figures["labels"] else "none is labelled: cannot tell"
     return [
-        ("would have paged", f"{figures['pages']} times, {figures['pages_per_week']:g} a week"),
-        ("labelled incidents found", f"{figures['found']} of {figures['labels']}"),
+        ("telemetry in the period", f"{figures['observed_s'] / 3600:.1f} h"),
+        ("would have paged", f"{figures['pages']} times, {often}"),
+        ("labelled incidents found", found),
+        ("labels outside, not counted", str(figures["outside"])),
         ("their cause named first", str(figures["first"])),
         ("median delay", "-" if delay is None else f"{delay:g} s"),
         ("false pages", str(figures["noise"])),

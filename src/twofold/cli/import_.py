@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, Self
 
@@ -12,6 +12,7 @@ import typer
 
 from twofold.cli.client import Api, connect
 from twofold.cli.output import Exit, fail
+from twofold.cli.times import moment, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="import", help="Bring history in: from files, Prometheus, VictoriaMetrics or Loki.")
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BUSY: Final = (429, 503)
 _PARTLY: Final = 400
 _SHOWN: Final = 3
@@ -92,7 +92,7 @@ def from_prometheus(
     from twofold.aiops.ingest.pull.prometheus import Prometheus
     from twofold.aiops.ingest.pull.source import PullConfig
 
-    config = PullConfig(url=url, match=match, step_s=seconds(step), headers=_headers(header))
+    config = PullConfig(url=url, match=match, step_s=seconds(step) if step else 0.0, headers=_headers(header))
     _pull(Prometheus(config), f"prometheus {url} {match} {step}", (since, until, window), restart=restart)
 
 
@@ -111,7 +111,7 @@ def from_victoriametrics(
     from twofold.aiops.ingest.pull.prometheus import VictoriaMetrics
     from twofold.aiops.ingest.pull.source import PullConfig
 
-    config = PullConfig(url=url, match=match, step_s=seconds(step), headers=_headers(header))
+    config = PullConfig(url=url, match=match, step_s=seconds(step) if step else 0.0, headers=_headers(header))
     _pull(VictoriaMetrics(config), f"victoriametrics {url} {match} {step}", (since, until, window), restart=restart)
 
 
@@ -254,31 +254,6 @@ class Resume:
     def finish(self) -> None:
         """It is all in."""
         self._path.unlink(missing_ok=True)
-
-
-def seconds(text: str) -> float:
-    """A length of time such as `30s`, `12h` or `7d`; empty is 0.
-
-    >>> seconds("1.5h")
-    5400.0
-    """
-    if not text:
-        return 0.0
-    try:
-        return float(text[:-1]) * _UNITS[text[-1]]
-    except (KeyError, ValueError):
-        fail(f"{text!r} is no length of time; say 30s, 15m, 12h, 7d or 2w", Exit.USAGE)
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """A time: how long ago, or in RFC 3339 form; without a zone it is UTC."""
-    if text and text[-1] in _UNITS and text[:-1].replace(".", "", 1).isdecimal():
-        return now - timedelta(seconds=seconds(text))
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is neither a time nor how long ago; say 7d or 2026-01-31T12:00:00Z", Exit.USAGE)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _headers(given: list[str] | None) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from twofold.cli.client import connect
 from twofold.cli.output import Format, Output, ago, show, table
+from twofold.cli.times import moment
 
 app = typer.Typer(help="Log templates and lines.", no_args_is_help=True)
 _NEW: float = 1.5  # times as many as before is worth an arrow
@@ -76,14 +78,15 @@ def search(
     entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
     trace: Annotated[str, typer.Option(help="Only of this trace: 32 hex digits.")] = "",
     errors: Annotated[bool, typer.Option("--errors", help="Only of severity ERROR and above.")] = False,
-    since: Annotated[str, typer.Option(help="RFC 3339; an hour ago by default.")] = "",
-    until: Annotated[str, typer.Option(help="RFC 3339; now by default.")] = "",
+    since: Annotated[str, typer.Option(help="How long ago (30m, 2h), or a time; an hour ago by default.")] = "",
+    until: Annotated[str, typer.Option(help="How long ago, or a time; now by default.")] = "",
     limit: int = 50,
     output: Output = Format.TABLE,
 ) -> None:
     """The newest lines that hold a text."""
     asked: dict[str, Any] = {"q": text, "entity": entity, "trace_id": trace, "severity": 17 if errors else 0}
-    times = {name: at for name, at in (("start", since), ("end", until)) if at}
+    now = datetime.now(UTC)
+    times = {name: moment(at, now).isoformat() for name, at in (("start", since), ("end", until)) if at}
     found = connect().get("/api/v1/logs", **asked, **times, limit=limit)
     if output is Format.JSON:
         show(found)

@@ -11,6 +11,11 @@ from twofold.cli.output import Exit, Format, Output, ago, fail, show, table
 
 app = typer.Typer(help="Models, their versions and releases.", no_args_is_help=True)
 
+AcceptUnknown = Annotated[
+    bool,
+    typer.Option("--accept-unknown", help="Go live although a gate of our own detectors cannot tell; is written down."),
+]
+
 
 @app.command("list")
 def list_(output: Output = Format.TABLE) -> None:
@@ -85,9 +90,12 @@ def release(
     stage: Annotated[str, typer.Argument(help="shadow, canary, live or retired")],
     reason: Annotated[str, typer.Option(help="One sentence.")],
     weight: Annotated[float | None, typer.Option(help="A canary's share of traffic, 0 to 1.")] = None,
+    accept_unknown: AcceptUnknown = False,
 ) -> None:
     """Put a version into a stage of the release ledger."""
-    body = {"version": version, "stage": stage, "reason": reason, "weight": weight}
+    body: dict[str, Any] = {"version": version, "stage": stage, "reason": reason, "weight": weight}
+    if accept_unknown:
+        body["accept_unknown"] = True
     made = connect().post(f"/api/v1/models/{model}/releases", body)
     typer.echo(f"{model} {made['version']} is {made['stage']}")
 

@@ -10,6 +10,7 @@ from twofold.cli.client import connect
 from twofold.cli.output import Format, Output, ago, show, table
 
 Model = Annotated[str, typer.Argument(help="panel")]
+Ours = Annotated[str, typer.Argument(help="panel, causes or capacity")]
 
 
 def shadow(
@@ -49,8 +50,8 @@ def title(incident: str) -> str:
     return str(connect().get(f"/api/v1/incidents/{incident}")["incident"]["title"])
 
 
-def trust(model: Model = "panel", output: Output = Format.TABLE) -> None:
-    """How precise the live version is, as far as people have judged its pages."""
+def trust(model: Ours = "panel", output: Output = Format.TABLE) -> None:
+    """How precise the live version is, as far as its pages, first suspects or forecasts were judged."""
     found = connect().get(f"/api/v1/detectors/{model}/trust")
     if output is Format.JSON:
         show(found)
@@ -65,7 +66,7 @@ def trust(model: Model = "panel", output: Output = Format.TABLE) -> None:
         return
     typer.echo(
         f"Less precise than borne with {found['worse']:.1%} certainty; "
-        f"{found['false_per_day']:g} false pages a day, at least {found['least_false_per_day']:g} proven."
+        f"{found['false_per_day']:g} false a day, at least {found['least_false_per_day']:g} proven."
     )
     if found["lost"]:
         typer.echo(f"It is taken back: {found['lost']}")
@@ -73,5 +74,5 @@ def trust(model: Model = "panel", output: Output = Format.TABLE) -> None:
 
 def _interval(one: dict[str, Any]) -> str:
     if not one["right"] + one["false"]:
-        return "nobody judged a page"
+        return "nothing was judged yet"
     return f"{one['middle']:.0%} ({one['low']:.0%} to {one['high']:.0%})"

@@ -21,10 +21,10 @@ def slos(output: Output = Format.TABLE) -> None:
                 slo["id"],
                 slo["entity"],
                 f"{_good(slo)} of {slo['objective']:.4g}",
-                f"{slo['budget_left']:.0%}",
+                f"{slo['budget_left']:.0%}" if slo["total"] else "-",
                 _burn(slo["burn_1h"]),
                 _burn(slo["burn_6h"]),
-                slo["state"],
+                slo["state"] if slo["total"] else "waiting",
                 slo["exhausted_at"] or "-",
             )
             for slo in sorted(found["items"], key=lambda slo: slo["budget_left"])

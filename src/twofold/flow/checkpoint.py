@@ -1,7 +1,7 @@
 """Checkpoints: the state of every pipeline of a partition, and the journal position it stands for, in one blob.
 
     TWOFOLD-STATE 1
-    {"position": [segment, offset], "arrays": [[tenant, lane, stage, mark, field, bytes], …]}
+    {"position": [segment, offset], "partitions": n, "arrays": [[tenant, lane, stage, mark, field, bytes], …]}
     the arrays, each in NumPy's own format (NEP 1)
 
 Written array by array and read when a stage asks: the state of a million series is hundreds of megabytes, and stands
@@ -30,6 +30,7 @@ MAGIC: Final = b"TWOFOLD-STATE 1\n"
 _LONGEST_HEAD: Final = 10 + (1 << 16)  # NumPy's format 1.0: magic, length of 16 bits, and so many bytes
 _SEPARATOR: Final = "\x1f"
 _POSITION: Final = "position"
+_PARTITIONS: Final = "partitions"
 _FAULTS: Final = (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile)
 
 Array = npt.NDArray[Any]
@@ -39,10 +40,15 @@ Key = tuple[str, Lane]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a partition's stages knew at one position."""
+    """What a partition's stages knew at one position.
+
+    Attributes:
+        partitions: Number of partitions that they stood for: with more, part of it is another's.
+    """
 
     position: Position
     states: Mapping[Key, Mapping[str, State]]
+    partitions: int = 1
 
 
 def save(blobs: Blobs, name: str, checkpoint: Checkpoint) -> None:
@@ -55,7 +61,7 @@ def save(blobs: Blobs, name: str, checkpoint: Checkpoint) -> None:
                 whole = np.asarray(array, order="C")
                 named.append(([tenant, lane.name, stage, mark, field], _head(whole), whole))
     arrays = [[*names, len(head) + array.nbytes] for names, head, array in named]
-    header = orjson.dumps({_POSITION: list(checkpoint.position), "arrays": arrays})
+    header = orjson.dumps({_POSITION: list(checkpoint.position), _PARTITIONS: checkpoint.partitions, "arrays": arrays})
     parts = itertools.chain.from_iterable((head, _bytes(array)) for _, head, array in named)
     blobs.stream(name, itertools.chain((MAGIC, header, b"\n"), parts))
 
@@ -82,11 +88,12 @@ def load(blobs: Blobs, name: str) -> Checkpoint | None:
             stored.parts[field] = (mark == "b", data[at : at + size])
             at += size
         position = Position(*(int(each) for each in header[_POSITION]))
+        partitions = int(header.get(_PARTITIONS, 1))
     except _FAULTS as error:
         raise _corrupt(name, error) from error
     if at != len(data):
         raise _corrupt(name, f"{len(data)} bytes, must be {at}")
-    return Checkpoint(position=position, states=states)
+    return Checkpoint(position=position, states=states, partitions=partitions)
 
 
 class _Stored(Mapping[str, "Array | bytes"]):

@@ -9,7 +9,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from twofold.flow.stage import Seeded, Stage, State
+from twofold.flow.stage import Adopts, Mine, Movable, Seeded, Stage, State
 from twofold.records.frame import Lane
 from twofold.records.time import SECOND_NS
 
@@ -119,9 +119,28 @@ class Pipeline:
             if name in states.get("pipeline", {}):
                 setattr(self, name, int(np.asarray(states["pipeline"][name])[0]))
 
+    def keep(self, mine: Mine) -> None:
+        """Forget what is another partition's: this one was split, or split from another."""
+        for stage in self.stages:
+            if isinstance(stage, Movable):
+                stage.keep(mine)
+
     def take_over(self, older: Pipeline) -> None:
         """Go on from what another pipeline of the same stages has learnt; event time does not go back."""
         watermark_ns, received_ns = self.watermark_ns, self.received_ns
         self.restore(older.snapshot())
         self.watermark_ns = max(watermark_ns, self.watermark_ns)
         self.received_ns = received_ns
+
+    def covered_by(self, older: Pipeline) -> float:
+        """Share of what the stages know that another pipeline of the same stages knows, too: the least of any stage."""
+        states = older.snapshot()
+        asked = [stage for stage in self.stages if isinstance(stage, Adopts) and stage.name in states]
+        return min((stage.covered_by(states[stage.name]) for stage in asked), default=1.0)
+
+    def adopt(self, older: Pipeline) -> None:
+        """Take what is not known here, or known for less long; stages that cannot tell stay as they are."""
+        states = older.snapshot()
+        for stage in self.stages:
+            if isinstance(stage, Adopts) and stage.name in states:
+                stage.adopt(states[stage.name])

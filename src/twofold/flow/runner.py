@@ -17,8 +17,10 @@ from twofold.errors import Corrupt, Transient, TwofoldError
 from twofold.flow import checkpoint
 from twofold.flow.background import Background
 from twofold.flow.checkpoint import Key
+from twofold.flow.hand import Outbox
+from twofold.flow.homes import FIRST
 from twofold.flow.pipeline import Pipeline
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.entity import Edge, Entity
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
@@ -36,10 +38,14 @@ AT_REST_NS: Final = 5 * SECOND_NS
 """A backfill without a frame for so long has ended, as far as the live lane waits for it."""
 REACHES_NS: Final = 15 * MINUTE_NS
 """A backfill that ends at most this long before live telemetry began leads up to it."""
+NEARLY_ALL: Final = 0.9
+"""Share of what the live lane knows that history must know to take its place."""
 Decode = Callable[[Frame], tuple[Sequence[object], int]]
 """A frame's items and the newest event time among them (0 without any)."""
 Build = Callable[[str, Lane], Pipeline]
 """A new pipeline for a tenant and lane."""
+Owns = Callable[[str], Mine]
+"""What of a tenant belongs to the partition."""
 
 
 class Sink(Protocol):
@@ -97,6 +103,7 @@ class Runner(Background):
     Args:
         decode: Turns a frame into items; raises permanent errors for a frame that cannot be read (counted, skipped).
         build: Makes the pipeline of a tenant and lane when its first frame comes.
+        owns: Asked when the checkpoint was made with fewer partitions; without it all is taken.
     """
 
     def __init__(
@@ -109,6 +116,7 @@ class Runner(Background):
         sink: Sink,
         blobs: Blobs,
         config: RunnerConfig | None = None,
+        owns: Owns | None = None,
     ) -> None:
         super().__init__(f"pipeline-{partition}")
         self._journal = journal
@@ -118,10 +126,14 @@ class Runner(Background):
         self._sink = sink
         self._blobs = blobs
         self._config = config or RunnerConfig()
-        self._checkpoint_name = f"checkpoints/pipeline-{partition}"
+        self._owns = owns
+        self._outbox = Outbox(journal, partition) if partition != FIRST else None
+        self._partitions = len(journal.partitions())
+        self._checkpoint_name = checkpoint_name(partition)
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
         self._stale = False
+        self._adopted: dict[Key, int] = {}
         self.progress = Progress()
         self.failure: BaseException | None = None
 
@@ -142,6 +154,8 @@ class Runner(Background):
             return
         for key, states in saved.states.items():
             self._pipelines[key] = self._restored(key, states)
+            if saved.partitions != self._partitions and self._owns is not None:
+                self._pipelines[key].keep(self._owns(key[0]))
         self._position = max(saved.position, self._position)
 
     def _restored(self, key: Key, states: Mapping[str, State]) -> Pipeline:
@@ -189,7 +203,7 @@ class Runner(Background):
         checkpoint.save(
             self._blobs,
             self._checkpoint_name,
-            checkpoint.Checkpoint(position=self._position, states=states),  # type: ignore[arg-type]  # State is invariant in its value union
+            checkpoint.Checkpoint(position=self._position, states=states, partitions=self._partitions),  # type: ignore[arg-type]  # State is invariant in its value union
         )
         reach("checkpoint.save")
         self._journal.commit(CONSUMER, self._partition, self._position)
@@ -233,11 +247,16 @@ class Runner(Background):
             self._stale = False
             self._renew()
         made: dict[Key, list[object]] = {}
-        for _, frame in batch:
-            if frame.source is Source.DERIVED:
+        for position, frame in batch:
+            if frame.source is Source.DERIVED and frame.kind is not FrameKind.HANDED:
                 continue
             key = (frame.tenant, frame.lane)
-            made.setdefault(key, []).extend(self._push(key, frame))
+            new = self._push(key, frame)
+            if self._outbox is not None and key in self._pipelines:
+                new = self._outbox.take(*key, position, new, self._pipelines[key].watermark_ns)
+            made.setdefault(key, []).extend(new)
+        if self._outbox is not None:
+            self._persist(self._outbox.send)
         for (tenant, lane), items in made.items():
             if items:
                 self._write(items, tenant=tenant, lane=lane)
@@ -286,32 +305,46 @@ class Runner(Background):
                 pipeline.push(items, event_ns=0, received_ns=0)
 
     def _adopt(self, key: Key, live: Pipeline, frame: Frame) -> Pipeline:
-        """The live lane goes on from what a backfill of its tenant has learnt, once that is at rest.
+        """The live lane goes on from what a backfill of its tenant has learnt, each time that one is at rest.
 
-        Only from one that began before the live lane knew anything and that reaches to it: old history that ends long
-        ago says nothing of now.
+        Only from one that reaches to it: old history that ends long ago says nothing of now. A lane that is younger
+        than the history, and of which that knows nearly all, goes on from the whole of it. Any other keeps what it
+        knows: somebody else's history must not make it forget.
         """
         past = self._pipelines.get((key[0], Lane.BACKFILL))
         if past is None or not past.first_ns or frame.time_ns - past.received_ns < AT_REST_NS:
             return live
-        knows_more = bool(live.first_ns) and live.first_ns <= past.first_ns
-        if knows_more or past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
+        if self._adopted.get(key) == past.received_ns:
+            return live
+        if past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
+            return live
+        self._adopted[key] = past.received_ns
+        younger = not live.first_ns or past.first_ns < live.first_ns
+        if not younger or live.covered_by(past) < NEARLY_ALL:
+            live.adopt(past)
             return live
         adopting = self._build(*key)
         adopting.watermark_ns = live.watermark_ns
         adopting.take_over(past)
+        adopting.adopt(live)
         self._pipelines[key] = adopting
         return adopting
 
     def _write(self, items: Sequence[object], *, tenant: str, lane: Lane) -> None:
+        self._persist(lambda: self._sink.write(items, tenant=tenant, lane=lane))
+        self.progress.made += len(items)
+
+    def _persist(self, write: Callable[[], None]) -> None:
         while True:
             try:
-                self._sink.write(items, tenant=tenant, lane=lane)
+                return write()
             except Transient as error:
                 self.progress.failures += 1
                 log.warning("results are held back: %s", error)
                 if self.stopping.wait(self._config.retry_s):
                     raise
-            else:
-                self.progress.made += len(items)
-                return
+
+
+def checkpoint_name(partition: int) -> str:
+    """The blob of a partition's checkpoint."""
+    return f"checkpoints/pipeline-{partition}"

@@ -21,7 +21,7 @@ from twofold.records.frame import Frame, FrameKind, Lane, Source
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.merge import merge
 from twofold.records.series import Series
-from twofold.records.shadow import ShadowFinding, ShadowPage
+from twofold.records.shadow import ShadowFinding, ShadowPage, ShadowTime
 from twofold.records.slo import SloStatus
 from twofold.store.journal import Journal
 from twofold.store.journal.codec import encode_batch, encode_series
@@ -42,6 +42,7 @@ KEPT: Final = (
     Edge,
     ShadowFinding,
     ShadowPage,
+    ShadowTime,
 )
 """Record types that the ledger keeps; other items only pass between stages."""
 

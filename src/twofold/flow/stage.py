@@ -45,6 +45,52 @@ class Stage(Protocol):
         ...
 
 
+class Mine(Protocol):
+    """What belongs to one partition, of one tenant."""
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the partition in which everything comes together."""
+        ...
+
+    def entity(self, name: str) -> bool:
+        """Whether what is known of this entity belongs to it."""
+        ...
+
+    def sids(self, sids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of these series belong to it."""
+        ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A stage that holds what belongs to series or entities, and so to the partition that these are in.
+
+    When a partition is split, both halves begin with the whole state and keep their own part of it. A stage that is not
+    movable holds what every partition may know, or runs in the first one only.
+    """
+
+    def keep(self, mine: Mine) -> None:
+        """Forget what is another partition's, so that what is left goes on as if it had always been alone.
+
+        Called after `restore`, maybe more than once with the same state.
+        """
+        ...
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A stage that can take over what a backfill has learnt of some things, and keep what it knows of all others."""
+
+    def covered_by(self, older: State) -> float:
+        """Share of what it knows that is known in that state, too; 1 when it knows nothing."""
+        ...
+
+    def adopt(self, older: State) -> None:
+        """Take from that state what is not known here, or known for less long. What does not fit is left."""
+        ...
+
+
 @runtime_checkable
 class Seeded(Protocol):
     """A stage that may begin with what another stage has learnt, instead of from nothing."""

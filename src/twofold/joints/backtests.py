@@ -13,7 +13,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from operator import itemgetter
 from typing import Final, TypeVar
@@ -27,19 +27,17 @@ from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.detect.joint.stage import Joint
 from twofold.aiops.detect.panel import Panel
 from twofold.aiops.detect.rules import read_rules, replay
-from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.diagnose.stage import Diagnose
 from twofold.errors import InputError, TooLarge, TwofoldError
 from twofold.flow.pipeline import Pipeline
 from twofold.flow.stage import Stage
 from twofold.flow.workflow import Context, Json
-from twofold.joints.hindsight import Made, figures_of, hold_against, labels_of
+from twofold.joints.hindsight import Made, figures_of, hold_against, inside, labels_of
 from twofold.joints.rule_pages import made_of
-from twofold.mlops.registry.registry import Registry
-from twofold.mlops.release.releases import Releases
+from twofold.joints.settings import PANEL, Chain, Settings
+from twofold.joints.ticks import Heard, Ticks
 from twofold.records.alert import Alert
 from twofold.records.backtest import Backtest, BacktestState
-from twofold.records.codec import from_json
 from twofold.records.columns import Samples
 from twofold.records.diagnosis import Diagnosis
 from twofold.records.entity import Edge
@@ -47,7 +45,6 @@ from twofold.records.event import Event
 from twofold.records.finding import Finding, FindingState
 from twofold.records.frame import Lane
 from twofold.records.incident import Incident
-from twofold.records.model import ModelKind
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.blobs import Blobs
 from twofold.store.catalog import Catalog
@@ -57,8 +54,7 @@ from twofold.store.promql import Engine, HistorySource, Limits
 
 NAME: Final = "backtest"
 """Name under which the workflow is registered. Its id is the backtest's id."""
-MODEL: Final = "panel"
-REPLAYED: Final = frozenset({MODEL, "joint"})
+REPLAYED: Final = frozenset({PANEL, "joint"})
 """Detectors that a replay runs; what others found is taken from the record."""
 MOST_PAGES: Final = 500
 _CHUNK_ROWS: Final = 1_000_000
@@ -67,25 +63,12 @@ _FIRST_CHUNK_NS: Final = 600 * SECOND_NS
 _SLICE_NS: Final = 5 * SECOND_NS
 _TELL_S: Final = 1.0
 _SQL: Final = "SELECT sid, time_ns, value FROM samples ORDER BY time_ns"
-_COUNT_SQL: Final = "SELECT count(*) AS n FROM samples"
+_MINUTES_SQL: Final = "SELECT time_ns // 60000000000 AS minute, count(*) AS n FROM samples GROUP BY 1 ORDER BY 1"
 _LIMIT: Final = 10_000
 _RULE_LIMITS: Final = Limits(seconds=300.0, samples=50_000_000, cells=50_000_000)
 
 
 T = TypeVar("T", Event, Finding)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything that decides what pages: the version's own settings, and those of the stages behind it."""
-
-    panel: PanelConfig
-    detector: str
-    joint: JointConfig
-    correlate: CorrelateConfig
-    causes: DiagnoseConfig
-    ranker: str
-    lateness_s: float
 
 
 class Backtests:
@@ -109,8 +92,7 @@ class Backtests:
         joint: JointConfig | None = None,
     ) -> None:
         self._ledger, self._history, self._catalog = ledger, history, catalog
-        self._registry, self._releases = Registry(ledger, blobs), Releases(ledger)
-        self._correlate, self._lateness_s, self._joint = correlate, lateness_s, joint or JointConfig()
+        self._chain = Chain(ledger, blobs, correlate=correlate, joint=joint or JointConfig(), lateness_s=lateness_s)
 
     def run(self, context: Context, arguments: Json) -> Json:
         """The workflow: replay, judge, write the result. A replay that was cut off runs again from its start."""
@@ -143,11 +125,13 @@ class Backtests:
 
         Raises:
             NotFound: No such version.
-            InputError: The period is empty, or there is no telemetry in it.
+            InputError: The period is empty, a label ends before it starts, or there is no telemetry in it.
         """
         if asked.end <= asked.start:
             raise InputError(f"the period ends at {asked.end}, before it starts at {asked.start}")
-        labels = asked.labels or labels_of(self._ledger, asked.start, asked.end, tenant=asked.tenant)
+        labels = inside(asked.labels, asked.start, asked.end)
+        if not asked.labels:
+            labels = labels_of(self._ledger, asked.start, asked.end, tenant=asked.tenant)
         clock, cpu = time.monotonic(), time.process_time()
         made = (
             self.replay_rules(asked, tell) if asked.rules else self.replay(self._settings(asked, config), asked, tell)
@@ -184,13 +168,18 @@ class Backtests:
         _keep(made, pipeline.push(edges, event_ns=0, received_ns=0))
         start_ns, end_ns = to_ns(asked.start) - int(asked.warm_up_s * SECOND_NS), to_ns(asked.end)
         points, told = 0, 0.0
-        for time_ns, items in self._items(asked, start_ns, end_ns):
-            points += sum(item.data.num_rows for item in items if isinstance(item, Samples))
+        observed, replayed = Heard(), Heard()
+        for time_ns, items in _ticking(self._items(asked, start_ns, end_ns), end_ns, settings.panel.resume_s):
+            if samples := sum(item.data.num_rows for item in items if isinstance(item, Samples)):
+                points += samples
+                replayed.add(time_ns)
+                if time_ns >= to_ns(asked.start):
+                    observed.add(time_ns)
             _keep(made, pipeline.push(items, event_ns=time_ns, received_ns=time_ns))
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 tell((time_ns - start_ns) / max(end_ns - start_ns, 1))
-        return replace(made, points=points, series=len(panel))
+        return replace(made, points=points, series=len(panel), observed_s=observed.seconds, replayed_s=replayed.seconds)
 
     def replay_rules(self, asked: Backtest, tell: Callable[[float], None]) -> Made:
         """Evaluate alert rules over the period. Raises `InputError` when none can be."""
@@ -198,9 +187,13 @@ class Backtests:
         start_ms, end_ms = (to_ns(moment) // 1_000_000 for moment in (asked.start, asked.end))
         replayed = replay(read_rules(asked.rules), engine, source, start_ms, end_ms, tell)
         counted = self._history.query(
-            _COUNT_SQL, tenant=asked.tenant, start_ns=to_ns(asked.start), end_ns=to_ns(asked.end)
+            _MINUTES_SQL, tenant=asked.tenant, start_ns=to_ns(asked.start), end_ns=to_ns(asked.end)
         )
-        return made_of(replayed, points=int(counted["n"][0].as_py()))
+        observed = Heard()
+        for minute in counted["minute"].to_pylist():
+            observed.add(minute * 60 * SECOND_NS)
+        points = sum(counted["n"].to_pylist())
+        return replace(made_of(replayed, points=points), observed_s=observed.seconds, replayed_s=observed.seconds)
 
     def _items(self, asked: Backtest, start_ns: int, end_ns: int) -> Iterator[tuple[int, list[object]]]:
         """Slices of event time with their samples and what was told: newest time in it, items."""
@@ -261,27 +254,19 @@ class Backtests:
             after = page[-1].id
 
     def _settings(self, asked: Backtest, config: PanelConfig | None = None) -> Settings:
-        panel, detector = config, f"{asked.model}@0"
-        if panel is None:
-            version = self._registry.version(asked.model, asked.version, tenant=asked.tenant)
-            if asked.model != MODEL or version.kind is not ModelKind.DETECTOR:
-                raise InputError(
-                    f"{asked.model} is no detector of series; backtests replay {MODEL!r}", model=asked.model
-                )
-            panel, detector = from_json(PanelConfig, self._registry.config(version)), version.id
-        ranker, causes = "causes@0", DiagnoseConfig()
-        if number := self._releases.live("causes", tenant=asked.tenant):
-            live = self._registry.version("causes", number, tenant=asked.tenant)
-            ranker, causes = live.id, from_json(DiagnoseConfig, self._registry.config(live))
-        return Settings(
-            panel=panel,
-            detector=detector,
-            joint=self._joint,
-            correlate=self._correlate,
-            causes=causes,
-            ranker=ranker,
-            lateness_s=self._lateness_s,
-        )
+        return self._chain.of(asked.model, asked.version, asked.tenant, config)
+
+
+def _ticking(
+    slices: Iterator[tuple[int, list[object]]], end_ns: int, resume_s: float
+) -> Iterator[tuple[int, list[object]]]:
+    """The same with the receivers' clock in between and until the end of the period."""
+    ticks, last_ns = Ticks(resume_s), 0
+    for time_ns, items in slices:
+        yield from ((tick, []) for tick in (ticks.until(last_ns, time_ns) if last_ns else ()))
+        yield time_ns, items
+        last_ns = time_ns
+    yield from ((tick, []) for tick in (ticks.until(last_ns, end_ns + 1) if last_ns else ()))
 
 
 def _keep(made: Made, items: Sequence[object]) -> None:

@@ -14,7 +14,7 @@ class ShadowConfig:
     Attributes:
         most_series: It sees the series that were met first, so many; the live detector sees all.
         most_findings: Findings kept a day of event time; further ones only count.
-        least_s: Time that a version must have shadowed before it can go live.
+        least_s: Time of telemetry that a version must have judged as the shadow before it can go live.
     """
 
     most_series: int = 20_000

@@ -8,6 +8,7 @@ people promote it.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +18,7 @@ from twofold.aiops.diagnose.config import DiagnoseConfig
 from twofold.aiops.forecast.config import CapacityConfig
 from twofold.errors import ConfigError, Conflict, InputError, NotFound
 from twofold.joints.probation import judge_capacity, judge_causes, judge_panel
+from twofold.joints.successions import end_superseded, running_shadow
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases
 from twofold.records.codec import from_json, to_json
@@ -36,10 +38,15 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live(Generic[C]):
-    """Settings that are live, and the version's id, which findings and diagnoses name."""
+    """Settings that are live, and the version's id, which findings and diagnoses name.
+
+    Attributes:
+        release: For a shadow, number of the release that made it one.
+    """
 
     id: str
     config: C
+    release: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +104,10 @@ class Released:
 
     def shadow(self) -> Live[PanelConfig] | None:
         """The detector of series that shadows the live one; of several the one released last."""
-        rows = self._releases.traffic(PANEL)
-        shadows = [version for version, stage, _ in rows if stage is ReleaseStage.SHADOW]
-        return self._settings(_PANEL, shadows[-1]) if shadows else None
+        running = running_shadow(self._releases, PANEL)
+        if running is None:
+            return None
+        return replace(self._settings(_PANEL, running.version), release=running.seq)
 
     def panel_of(self, detector: str, tenant: str) -> PanelConfig | None:
         """Settings of a version of the detector of series by its `name@version`; None when it is none, or is gone."""
@@ -126,7 +134,7 @@ class Released:
         """Whether another version is live, or shadows, than at the last call."""
         now = {part.model: self._releases.live(part.model) for part in _PARTS}
         shadow = self.shadow()
-        now["shadow"] = shadow.id if shadow else ""
+        now["shadow"] = f"{shadow.id}#{shadow.release}" if shadow else ""
         changed = now != self._known
         self._known = now
         return changed
@@ -158,6 +166,7 @@ class Released:
             self._releases.release(
                 model, version.version, ReleaseStage.SHADOW, approver=OWNER, reason="shipped with this package"
             )
+            end_superseded(self._releases, model, version.version, approver=OWNER)
             if first:
                 self._releases.release(
                     model,
@@ -168,6 +177,14 @@ class Released:
                 )
         except Conflict as error:
             log.warning("%s is registered but not released: %s", version.id, error)
+
+
+def _demand_sane(name: str, value: object, base: object) -> None:
+    """Raises `InputError` for a number that no setting takes: not finite, below 0, or in place of yes and no."""
+    if isinstance(value, bool) != isinstance(base, bool):
+        raise InputError(f"{name} is {value!r}; it is {base!r} now", setting=name)
+    if isinstance(value, int | float) and not 0 <= value <= sys.float_info.max:
+        raise InputError(f"{name} is {value!r:.40}; a number must be finite and not below 0", setting=name)
 
 
 def configure(
@@ -195,6 +212,8 @@ def configure(
     base = registry.config(registry.version(model, number, tenant=tenant)) if number else to_json(part.config())
     if unknown := sorted(settings.keys() - base.keys()):
         raise InputError(f"{model} has no setting {', '.join(unknown)}; it has {', '.join(sorted(base))}")
+    for name, value in settings.items():
+        _demand_sane(name, value, base[name])
     try:
         config = from_json(part.config, base | dict(settings))
     except ConfigError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from twofold.errors import NotFound
+from twofold.errors import InputError, NotFound
 from twofold.records.alert import Alert
 from twofold.records.backtest import Backtest, ClassFigures, Figures, Label, Missed, Page, RuleOutcome
 from twofold.records.diagnosis import Diagnosis
@@ -25,11 +25,16 @@ GRACE: Final = timedelta(seconds=60)
 _LIMIT: Final = 10_000
 _ENTITIES: Final = 20
 _WEEK_S: Final = 7 * 86_400.0
+_LEAST_S: Final = 60.0  # a rate over less is that of a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What came out of a replay; of records written several times the last."""
+    """What came out of a replay; of records written several times the last.
+
+    Attributes:
+        observed_s, replayed_s: Time with samples, in the period and with the warm-up before it.
+    """
 
     findings: dict[str, Finding]
     alerts: dict[str, Alert]
@@ -37,6 +42,8 @@ class Made:
     diagnoses: dict[str, Diagnosis]
     points: int
     series: int
+    observed_s: float = 0.0
+    replayed_s: float = 0.0
     outcomes: tuple[RuleOutcome, ...] = ()
 
 
@@ -78,6 +85,21 @@ def _label(incident: Incident, verdicts: Sequence[Verdict]) -> Label:
     noise = not causes and bool(about) and VerdictValue.RIGHT not in about
     end = incident.end or incident.last_seen
     return Label(name=incident.id, start=incident.start, end=max(end, incident.start), entities=causes, noise=noise)
+
+
+def inside(labels: Sequence[Label], start: datetime, end: datetime) -> list[Label]:
+    """Labels that touch a period; others can be neither found nor missed in it.
+
+    Raises:
+        InputError: A label ends before it starts.
+    """
+    for label in labels:
+        if label.end < label.start:
+            raise InputError(
+                f"label {label.name!r} ends at {label.end.isoformat()}, before it starts at {label.start.isoformat()}",
+                label=label.name,
+            )
+    return [label for label in labels if label.start < end and label.end >= start]
 
 
 def hold_against(
@@ -123,14 +145,16 @@ def _page(incident: Incident, diagnosis: Diagnosis | None, labels: Sequence[Labe
 def figures_of(
     made: Made, pages: Sequence[Page], labels: Sequence[Label], asked: Backtest, took: tuple[float, float]
 ) -> Figures:
-    """The replay in numbers. `took` is the time by the clock and of the processor, in seconds."""
+    """The replay in numbers.
+
+    `labels` are those inside of the period; `took` is the time by the clock and of the processor, in seconds.
+    """
     wanted = {label.name: label for label in labels if not label.noise}
     firsts: dict[str, Page] = {}
     for page in pages:
         if page.label in wanted:
             firsts.setdefault(page.label, page)
     delays = {name: (page.detected - wanted[name].start).total_seconds() for name, page in firsts.items()}
-    period_s = (asked.end - asked.start).total_seconds()
     seconds, cpu_s = took
     return Figures(
         points=made.points,
@@ -145,8 +169,10 @@ def figures_of(
         first=sum(page.rank == 1 for page in firsts.values()),
         noise=sum(page.noise for page in pages),
         repeats=sum(page.label in wanted for page in pages) - len(firsts),
-        pages_per_week=round(len(pages) * _WEEK_S / period_s, 2),
-        cpu_s_per_day=round(cpu_s * 86_400.0 / (period_s + asked.warm_up_s), 2),
+        outside=len(asked.labels) - len(labels) if asked.labels else 0,
+        observed_s=round(made.observed_s, 1),
+        pages_per_week=round(len(pages) * _WEEK_S / max(made.observed_s, _LEAST_S), 2),
+        cpu_s_per_day=round(cpu_s * 86_400.0 / max(made.replayed_s, _LEAST_S), 2),
         median_delay_s=_median(delays.values()),
         classes=tuple(_classes(pages, wanted, firsts, delays)),
     )

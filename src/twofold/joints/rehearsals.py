@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from twofold.errors import Conflict
+from twofold.errors import Conflict, NotFound
 from twofold.joints.config import ShadowConfig
+from twofold.joints.successions import running_shadow
 from twofold.mlops.release.releases import Releases
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident
-from twofold.records.model import GateResult, ReleaseStage
-from twofold.records.shadow import Rehearsal, ShadowFinding, ShadowPage
+from twofold.records.model import GateResult
+from twofold.records.shadow import Rehearsal, ShadowFinding, ShadowPage, ShadowTime
 from twofold.store.ledger import Ledger
 
 R = TypeVar("R")
@@ -35,21 +36,21 @@ def rehearsal(ledger: Ledger, model: str, version: str, *, tenant: str, now: dat
     Two pages are one when they share an entity and the times of their trouble meet.
 
     Raises:
-        Conflict: The version is no shadow, or nothing is live beside it.
+        Conflict: The version is not the shadow that runs, or nothing is live beside it.
     """
     releases = Releases(ledger)
-    stages = {number: stage for number, stage, _ in releases.traffic(model, tenant=tenant)}
-    live = releases.live(model, tenant=tenant)
-    if stages.get(version) is not ReleaseStage.SHADOW or not live:
+    live, running = releases.live(model, tenant=tenant), running_shadow(releases, model, tenant=tenant)
+    if running is None or running.version != version or not live:
+        instead = f"; {model}@{running.version} does, and one shadow runs at a time" if running else ""
         raise Conflict(
-            f"{model}@{version} does not shadow {model}@{live or '?'}; run "
+            f"{model}@{version} does not shadow {model}@{live or '?'}{instead}; run "
             f"`twofold detectors release {model} {version} --stage shadow` first",
             model=model,
             version=version,
         )
-    begun = [one for one in releases.history(model, tenant=tenant) if one.version == version]
-    period = (begun[-1].time, now)
+    period = (running.time, now)
     detector, champion = f"{model}@{version}", f"{model}@{live}"
+    judged_s, points = _judged(ledger, f"{detector}#{running.seq}", tenant)
     where = {"detector": detector}
     pages = [one for one in _all(ledger, ShadowPage, tenant, period, where) if not one.merged_into]
     reached = {"backfilled": False, "merged_into": ""}
@@ -72,7 +73,18 @@ def rehearsal(ledger: Ledger, model: str, version: str, *, tenant: str, now: dat
         only_shadow=tuple(reversed(alone[-MOST:])),
         only_champion=tuple(one.id for one in reversed(missing[-MOST:])),
         excess=excess(len(alone), len(missing)),
+        judged_s=judged_s,
+        points=points,
     )
+
+
+def _judged(ledger: Ledger, key: str, tenant: str) -> tuple[float, int]:
+    """Event time and samples that a run of a shadow judged; nothing before its first minute."""
+    try:
+        found = ledger.get(ShadowTime, key, tenant=tenant)
+    except NotFound:
+        return 0.0, 0
+    return found.judged_s, found.points
 
 
 def same(page: ShadowPage, incident: Incident) -> bool:
@@ -98,16 +110,16 @@ def excess(alone: int, missing: int) -> float:
 
 
 def shadow_gates(found: Rehearsal, limits: ShadowConfig) -> tuple[GateResult, ...]:
-    """It must have shadowed long enough, and not page more often by more than chance."""
-    lasted_s = (found.until - found.since).total_seconds()
+    """It must have judged enough telemetry as the shadow, and not page more often by more than chance."""
     alone, missing = found.pages - found.both, len(found.only_champion)
     return (
         GateResult(
             name="shadow_time",
-            passed=lasted_s >= limits.least_s,
-            value=lasted_s,
+            passed=found.judged_s >= limits.least_s,
+            value=found.judged_s,
             limit=limits.least_s,
-            text=f"shadowed for {lasted_s / 60:.0f} min, at least {limits.least_s / 60:.0f} min wanted",
+            text=f"as the shadow it judged {found.judged_s / 60:.0f} min of telemetry ({found.points:,} points), "
+            f"at least {limits.least_s / 60:.0f} min wanted",
         ),
         GateResult(
             name="shadow_pages",

@@ -20,15 +20,15 @@ from twofold.aiops.correlate.stage import Correlate
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.panel import Panel
 from twofold.errors import Corrupt
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.joints.config import ShadowConfig
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT, Edge
 from twofold.records.event import Event
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident
-from twofold.records.shadow import ShadowFinding, ShadowPage
-from twofold.records.time import SECOND_NS
+from twofold.records.shadow import ShadowFinding, ShadowPage, ShadowTime
+from twofold.records.time import SECOND_NS, to_datetime
 from twofold.stats.series.rows import RowIndex
 from twofold.store.catalog import Catalog
 
@@ -36,6 +36,9 @@ _PANEL: Final = "panel."
 _GROUPS: Final = "correlate."
 _ROWS: Final = ("rows", "sids", "entity")
 _DAY_NS: Final = 86_400 * SECOND_NS
+HOLE_NS: Final = 300 * SECOND_NS
+"""A hole in the telemetry counts as judged for so long at most."""
+_TELL_NS: Final = 60 * SECOND_NS
 
 
 class Shadow:
@@ -47,6 +50,7 @@ class Shadow:
     Args:
         config: Settings of the version.
         detector: Its `name@version`.
+        run: Number of the release that made it a shadow: time judged counts for this run alone.
         correlate: Settings of grouping, as live.
         edges: The topology so far.
         limits: What it may cost.
@@ -64,12 +68,13 @@ class Shadow:
         config: PanelConfig | None = None,
         *,
         detector: str = "panel@0",
+        run: int = 0,
         correlate: CorrelateConfig | None = None,
         edges: Sequence[Edge] = (),
         limits: ShadowConfig | None = None,
         tenant: str = DEFAULT_TENANT,
     ) -> None:
-        self.detector = detector
+        self.detector, self.run = detector, run
         self.dropped: Counter[str] = Counter()
         self._catalog, self._config, self._tenant = catalog, config, tenant
         self._settings, self._edges = correlate, tuple(edges)
@@ -82,11 +87,15 @@ class Shadow:
         self._correlate.process(self._edges)
         self._index = RowIndex()
         self._day, self._made = 0, 0
+        self._began_ns = self._heard_ns = self._told_ns = self._judged_ns = 0
+        self._points = self._judged_points = 0
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """Judge and learn samples; group what it finds with what other detectors found."""
         name = self.detector.partition("@")[0]
-        found = self._panel.process([self._seen(item) for item in items if isinstance(item, Samples)])
+        seen = [self._seen(item) for item in items if isinstance(item, Samples)]
+        self._points += sum(item.data.num_rows for item in seen)
+        found = self._panel.process(seen)
         others = [
             item
             for item in items
@@ -113,7 +122,29 @@ class Shadow:
         if watermark_ns // _DAY_NS != self._day:
             self._day, self._made = watermark_ns // _DAY_NS, 0
         made = self._correlate.advance(watermark_ns)
-        return [*self._findings(found), *(self._page(item) for item in made if isinstance(item, Incident))]
+        pages = (self._page(item) for item in made if isinstance(item, Incident))
+        return [*self._findings(found), *pages, *self._time(watermark_ns)]
+
+    def _time(self, watermark_ns: int) -> Iterator[ShadowTime]:
+        """What it has judged, each minute: event time goes on without samples, but earns nothing."""
+        if self._points == self._judged_points:
+            return
+        self._judged_points = self._points
+        self._began_ns = self._began_ns or watermark_ns
+        self._judged_ns += min(watermark_ns - (self._heard_ns or watermark_ns), HOLE_NS)
+        self._heard_ns = watermark_ns
+        if watermark_ns - self._told_ns < _TELL_NS:
+            return
+        self._told_ns = watermark_ns
+        yield ShadowTime(
+            id=f"{self.detector}#{self.run}",
+            detector=self.detector,
+            began=to_datetime(self._began_ns),
+            seen=to_datetime(watermark_ns),
+            judged_s=self._judged_ns / SECOND_NS,
+            points=self._points,
+            tenant=self._tenant,
+        )
 
     def _findings(self, items: Sequence[object]) -> Iterator[ShadowFinding]:
         for item in items:
@@ -154,7 +185,14 @@ class Shadow:
 
     def snapshot(self) -> State:
         """Its own detector and grouping, with the version that they are of."""
-        known = {"detector": self.detector, "day": self._day, "made": self._made}
+        known = {
+            "detector": self.detector,
+            "run": self.run,
+            "day": self._day,
+            "made": self._made,
+            "times": [self._began_ns, self._heard_ns, self._told_ns, self._judged_ns],
+            "points": [self._points, self._judged_points],
+        }
         return {
             "shadow": json.dumps(known).encode(),
             "index": self._index.sids.copy(),
@@ -178,15 +216,27 @@ class Shadow:
         """Take back what `snapshot` gave, unless it is another version's. Raises `Corrupt`."""
         try:
             known = json.loads(bytes(state["shadow"]))
-            if known["detector"] != self.detector:
+            if (known["detector"], known.get("run", self.run)) != (self.detector, self.run):
                 return
             day, made = int(known["day"]), int(known["made"])
+            times = [int(one) for one in known.get("times", [0, 0, 0, 0])]
+            points = [int(one) for one in known.get("points", [0, 0])]
             index = RowIndex(np.array(state["index"], np.int64))
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"state of the shadow does not fit this version: {error!r}; replay the journal") from error
         self._panel.restore(_below(state, _PANEL))
         self._correlate.restore(_below(state, _GROUPS))
         self._index, self._day, self._made = index, day, made
+        self._began_ns, self._heard_ns, self._told_ns, self._judged_ns = times
+        self._points, self._judged_points = points
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`. What it has grouped stays in the first partition; elsewhere it groups its own."""
+        self._panel.keep(mine)
+        self._index = RowIndex(self._index.sids[mine.sids(self._index.sids)])
+        if not mine.first:
+            self._correlate = Correlate(self._settings)
+            self._correlate.process(self._edges)
 
 
 def _first(state: State, most: int) -> State:

@@ -1,6 +1,7 @@
-"""A live detector that people call wrong is taken back: its precision on judged pages, against the version before.
+"""A live version of our own that proves wrong is taken back: the precision of its claims, against the version before.
 
 Belongs to joints 1 and 5. Going live needs an approver; going back is safe, so nobody has to be awake for it.
+A detector's claims are pages and a ranker's first suspects, which people judge; a forecaster's are judged by time.
 Verdicts are few, and people judge false pages sooner than right ones: so the version is held against the one before,
 judged the same way, and what counts is what the counts prove, not their ratio.
 """
@@ -8,20 +9,18 @@ judged the same way, and what counts is what the counts prove, not their ratio.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from twofold.errors import Conflict, NotFound
+from twofold.errors import Conflict
 from twofold.joints.config import TrustConfig
-from twofold.joints.hindsight import current
+from twofold.joints.outcomes import Outcome, outcomes
 from twofold.mlops.release.releases import Releases, utc_now
-from twofold.records.alert import Alert
-from twofold.records.finding import Finding
-from twofold.records.incident import Incident, TimelineEntry, TimelineKind
+from twofold.records.incident import TimelineEntry, TimelineKind
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage
 from twofold.records.trust import Precision, Trust
-from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
 from twofold.records.words import percent
 from twofold.stats.belief import below, interval, least_rate, worse
 from twofold.store.ledger import Ledger
@@ -33,8 +32,26 @@ _MOST: Final = 1000
 _LEAST_DAYS: Final = 1.0 / 24.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How it is said of one kind of model; `timeline`: the claims judged are incidents."""
+
+    judged: str
+    evidence: str
+    timeline: bool = True
+
+
+WORDS: Final = {
+    ModelKind.DETECTOR: Words(judged="judged pages were false", evidence="incident {} was called false"),
+    ModelKind.RANKER: Words(judged="judged first suspects were wrong", evidence="incident {} had another cause"),
+    ModelKind.FORECASTER: Words(
+        judged="decided forecasts did not come true", evidence="forecast {} did not come true", timeline=False
+    ),
+}
+
+
 class Trusts:
-    """Judges live detectors by people's verdicts, and takes back what lost their trust.
+    """Judges live versions of our own by people's verdicts or by time, and takes back what lost trust.
 
     Args:
         ledger: Verdicts, incidents, findings and releases.
@@ -49,16 +66,17 @@ class Trusts:
         self._releases = Releases(ledger, now)
 
     def check(self, *, tenant: str) -> list[Trust]:
-        """Every live detector; those that lost trust have been rolled back."""
-        versions = self._ledger.find(ModelVersion, tenant=tenant, where={"kind": ModelKind.DETECTOR}, limit=_MOST)
+        """Every live version of our own; those that lost trust have been rolled back."""
+        kinds = [kind.value for kind in WORDS]
+        versions = self._ledger.find(ModelVersion, tenant=tenant, where={"kind": kinds}, limit=_MOST)
         found = []
-        for model in sorted({version.model for version in versions}):
+        for model, kind in sorted({(version.model, version.kind) for version in versions}):
             trust = self.judge(model, tenant=tenant)
             if trust is None:
                 continue
             found.append(trust)
             if trust.lost:
-                self._take_back(trust, tenant)
+                self._take_back(trust, WORDS[kind], tenant)
         return found
 
     def judge(self, model: str, *, tenant: str) -> Trust | None:
@@ -71,15 +89,17 @@ class Trusts:
         went = [one for one in chain if _answers(one) == version]
         if not version or not went:
             return None
+        registered = self._ledger.find(ModelVersion, tenant=tenant, where={"model": model}, limit=1)
+        kind = registered[0].kind if registered else ModelKind.DETECTOR
         last = went[-1]
         since, now = last.time, self._now()
-        pages = list(self._judged(since - timedelta(days=self._config.days), tenant))
-        live = precision(f"{model}@{version}", [page for page in pages if page[0].detected >= since])
+        known = list(outcomes(self._ledger, kind, since - timedelta(days=self._config.days), tenant=tenant))
+        live = precision(f"{model}@{version}", [one for one in known if one.time >= since])
         champion = None
         if last.stage is ReleaseStage.LIVE and last.previous:
-            champion = precision(f"{model}@{last.previous}", pages)
+            champion = precision(f"{model}@{last.previous}", known)
         days = max((now - since).total_seconds() / 86_400.0, _LEAST_DAYS)
-        trust = self._held(live, champion, days)
+        trust = self._held(live, champion, days, kind)
         return Trust(
             model=model,
             version=version,
@@ -92,7 +112,9 @@ class Trusts:
             lost=trust[2] if champion is not None else "",
         )
 
-    def _held(self, live: Precision, champion: Precision | None, days: float) -> tuple[float, float, str]:
+    def _held(
+        self, live: Precision, champion: Precision | None, days: float, kind: ModelKind
+    ) -> tuple[float, float, str]:
         """Probability that it is worse, the least rate of false pages, and why it is taken back."""
         config = self._config
         known = champion if champion is not None and champion.right + champion.false else None
@@ -104,38 +126,17 @@ class Trusts:
         rate = least_rate(live.false, days, config.certainty)
         if live.false < config.least_false:
             return chance, rate, ""
-        judged = f"{live.false} of {live.right + live.false} judged pages were false"
+        judged = f"{live.false} of {live.right + live.false} {WORDS.get(kind, WORDS[ModelKind.DETECTOR]).judged}"
         if chance >= config.certainty:
             borne = f"at most {percent(1.0 - config.least_precision)} is borne"
             beside = f"{known.false} of {known.right + known.false} of {known.detector}'s" if known else borne
             return chance, rate, f"{judged}, {beside}: less precise with {percent(chance)} certainty"
-        if rate > config.false_per_day:
+        if kind is ModelKind.DETECTOR and rate > config.false_per_day:
             return chance, rate, f"{judged}: more than {rate:.1f} false pages a day, {config.false_per_day:g} are borne"
         return chance, rate, ""
 
-    def _judged(self, since: datetime, tenant: str) -> Iterator[tuple[Incident, bool, frozenset[str]]]:
-        """Pages that people judged: the incident, whether it was right, the detectors whose findings made it."""
-        by_incident: dict[str, list[Verdict]] = {}
-        for verdict in current(self._ledger, since, tenant=tenant):
-            by_incident.setdefault(verdict.incident, []).append(verdict)
-        for key, verdicts in sorted(by_incident.items()):
-            right = is_right(verdicts)
-            if right is None:
-                continue
-            try:
-                incident = self._ledger.get(Incident, key, tenant=tenant)
-            except NotFound:
-                continue
-            yield incident, right, self._detectors(incident, tenant)
-
-    def _detectors(self, incident: Incident, tenant: str) -> frozenset[str]:
-        alerts = self._ledger.find(Alert, tenant=tenant, where={"incident": incident.id}, limit=_MOST)
-        keys = [key for alert in alerts for key in alert.findings][:_MOST]
-        findings = self._ledger.find(Finding, tenant=tenant, where={"id": keys}, limit=_MOST) if keys else ()
-        return frozenset(finding.detector for finding in findings)
-
-    def _take_back(self, trust: Trust, tenant: str) -> None:
-        evidence = tuple(f"incident {key} was called false" for key in trust.live.incidents[:_MOST])
+    def _take_back(self, trust: Trust, words: Words, tenant: str) -> None:
+        evidence = tuple(words.evidence.format(key) for key in trust.live.incidents[:_MOST])
         try:
             release = self._releases.rollback(
                 trust.model,
@@ -149,32 +150,25 @@ class Trusts:
             log.info("%s was already taken care of: %s", trust.live.detector, error.message)
             return
         log.warning("%s is taken back, %s answers: %s", trust.live.detector, release.previous, trust.lost)
-        self._ledger.put(*(_line(release, key, trust) for key in trust.live.incidents))
+        if words.timeline:
+            self._ledger.put(*(_line(release, key, trust) for key in trust.live.incidents))
 
 
-def precision(detector: str, pages: Sequence[tuple[Incident, bool, frozenset[str]]]) -> Precision:
-    """Judged pages that a detector had a part in."""
-    mine = [(incident, right) for incident, right, detectors in pages if detector in detectors]
-    right = sum(one for _, one in mine)
-    false = [incident for incident, one in mine if not one]
+def precision(claimant: str, found: Sequence[Outcome]) -> Precision:
+    """Judged claims that a version had a part in."""
+    mine = [one for one in found if claimant in one.by]
+    right = sum(one.right for one in mine)
+    false = [one for one in mine if not one.right]
     low, middle, high = interval(right, len(false))
     return Precision(
-        detector=detector,
+        detector=claimant,
         right=right,
         false=len(false),
         low=round(low, 3),
         middle=round(middle, 3),
         high=round(high, 3),
-        incidents=tuple(one.id for one in sorted(false, key=lambda one: one.detected, reverse=True)),
+        incidents=tuple(one.key for one in sorted(false, key=lambda one: one.time, reverse=True)),
     )
-
-
-def is_right(verdicts: Sequence[Verdict]) -> bool | None:
-    """What people say of a page: right when anybody calls the group, an alert or a cause right; None when unsaid."""
-    if any(one.value is VerdictValue.RIGHT and one.subject is not VerdictSubject.EXECUTION for one in verdicts):
-        return True
-    about = (VerdictSubject.GROUP, VerdictSubject.ALERT)
-    return False if any(one.subject in about for one in verdicts) else None
 
 
 def _answers(release: Release) -> str:

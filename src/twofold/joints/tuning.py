@@ -23,6 +23,7 @@ from twofold.joints.hindsight import labels_of
 from twofold.joints.labels import snapshot_verdicts
 from twofold.joints.probation import judge_panel
 from twofold.joints.search import candidates, loss_of, parted
+from twofold.joints.successions import end_superseded
 from twofold.mlops.registry.registry import Registry
 from twofold.mlops.release.releases import Releases, utc_now
 from twofold.records.alert import Alert
@@ -220,7 +221,8 @@ class Tuning:
         candidate = self._registry.config_candidate(
             MODEL, ModelKind.DETECTOR, to_json(best), owner=run.requester or OWNER, description=_words(began, best)
         )
-        gates: tuple[GateResult, ...] = (*judge_panel(best), *found.gates)
+        told = [gate for gate in found.gates if not gate.unknown]  # the rest is asked again before it goes live
+        gates: tuple[GateResult, ...] = (*judge_panel(best), *told)
         version = self._registry.register(
             replace(
                 candidate,
@@ -239,20 +241,23 @@ class Tuning:
         found = self._registry.version(MODEL, version, tenant=tenant)
         if not all(gate.passed for gate in found.gates):
             return ""
+        approver = run.requester or OWNER
         try:
-            return self._releases.release(
+            made = self._releases.release(
                 MODEL,
                 version,
                 ReleaseStage.SHADOW,
-                approver=run.requester or OWNER,
+                approver=approver,
                 reason=f"trained on {found.dataset} and better on the hold-out",
                 tenant=tenant,
-            ).id
+            )
         except Conflict:  # a crash cut the first try off after its entry was written
             known = [one for one in self._releases.history(MODEL, tenant=tenant) if one.version == version]
             if not known:
                 raise
-            return known[-1].id
+            made = known[-1]
+        end_superseded(self._releases, MODEL, version, approver=approver, tenant=tenant)
+        return made.id
 
     def _end(self, key: str, tenant: str, **changes: Any) -> None:
         try:

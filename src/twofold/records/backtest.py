@@ -105,9 +105,11 @@ class Figures:
         median_delay_s: From a label's start to its first page; None when nothing was found.
         noise: Pages that a label calls false. Pages at times nobody labelled are `pages` less the others.
         repeats: Further pages for a label that has one.
-        pages_per_week: All pages, at the rate of this period.
+        observed_s: Time of the period that has samples; a hole counts 15 minutes at most.
+        pages_per_week: All pages, at the rate of the time observed.
         cpu_s_per_day: Cost of one day of this telemetry.
         classes: The same by kind of entity.
+        outside: Labels given that do not touch the period; they do not count.
     """
 
     points: int
@@ -126,6 +128,8 @@ class Figures:
     cpu_s_per_day: float
     median_delay_s: float | None = None
     classes: tuple[ClassFigures, ...] = field(default_factory=tuple)
+    observed_s: float = 0.0
+    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

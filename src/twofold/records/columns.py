@@ -53,6 +53,14 @@ SPANS: Final = pa.schema(
     ]
 )
 
+LINKS: Final = pa.schema(
+    [
+        SPANS.field(name)
+        for name in ("span_id", "parent_id", "entity", "kind", "start_ns", "duration_ns", "peer")  # in this order
+    ]
+)
+"""Of spans what tells who called whom."""
+
 PREDICTIONS: Final = pa.schema(
     [
         pa.field("time_ns", pa.int64(), nullable=False),
@@ -107,6 +115,11 @@ class Logs(Batch):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spans(Batch):
     """Spans; schema `SPANS`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links(Batch):
+    """What spans of all partitions tell of calls; schema `LINKS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

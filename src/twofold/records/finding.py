@@ -17,12 +17,14 @@ class FindingState(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way the series left its band; or that it sends nothing, or the same value on and on."""
+    """Which way the series left its band; or that it sends nothing, one value on and on, or swings more or less."""
 
     UP = "up"
     DOWN = "down"
     ABSENT = "absent"
     FLAT = "flat"
+    VOLATILE = "volatile"
+    STEADY = "steady"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

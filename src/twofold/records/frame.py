@@ -23,6 +23,8 @@ class FrameKind(IntEnum):
     TICK = 7  # empty: the receivers' clock, so that timers fire when telemetry stops
     TOPOLOGY = 8  # JSON object {"entities": [...], "edges": [...]}: declared, such as a model's lineage
     EXEMPLARS = 9  # JSON array of exemplars: requests that metrics point at, evidence for diagnosis
+    LINKS = 10  # Arrow IPC stream, schema columns.LINKS: of spans in all partitions, for the one that links them
+    HANDED = 11  # JSON object: what another partition's stages found, for the one that groups
 
 
 class Lane(IntEnum):

@@ -110,13 +110,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """One test that a version had to pass."""
+    """One test that a version had to pass.
+
+    Attributes:
+        unknown: The evidence cannot tell: not passed, and not failed either. A person may accept that.
+    """
 
     name: str
     passed: bool
     value: float
     limit: float
     text: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

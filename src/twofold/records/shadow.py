@@ -56,6 +56,26 @@ class ShadowPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowTime:
+    """What a shadow has judged since it began to run.
+
+    Attributes:
+        id: `<detector>#<seq of the release that made it a shadow>`: what it earned in an earlier run counts no more.
+        began, seen: Event time at which it began, and the newest that it judged.
+        judged_s: Event time in which there were samples to judge; a hole counts five minutes at most.
+        points: Samples that it judged.
+    """
+
+    id: str
+    detector: str
+    began: datetime
+    seen: datetime
+    judged_s: float
+    points: int
+    tenant: str = DEFAULT_TENANT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """A shadow beside the live version over the time that it has run: who would have paged for what.
 
@@ -66,6 +86,7 @@ class Rehearsal:
         both: Incidents that the shadow would have paged for too.
         only_shadow, only_champion: Pages that the other did not make; at most 200 each, newest first.
         pages, champion_pages: All pages of each.
+        judged_s, points: Event time and samples that the shadow judged while it ran.
         excess: Chance that as good a version as the live one pages at least as often alone as the shadow did.
     """
 
@@ -79,5 +100,7 @@ class Rehearsal:
     champion_pages: int
     both: int
     excess: float
+    judged_s: float = 0.0
+    points: int = 0
     only_shadow: tuple[ShadowPage, ...] = field(default_factory=tuple)
     only_champion: tuple[str, ...] = field(default_factory=tuple)

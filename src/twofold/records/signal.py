@@ -15,8 +15,9 @@ from twofold.records.finding import Direction
 
 
 class Signal(StrEnum):
-    """Kinds of signals, after the four golden signals plus what models add."""
+    """Kinds of signals, after the four golden signals plus what models and promises add."""
 
+    OBJECTIVE = "objective"
     AVAILABILITY = "availability"
     ERRORS = "errors"
     LATENCY = "latency"
@@ -36,6 +37,7 @@ class Signal(StrEnum):
 _RULES: Final = tuple(
     (signal, re.compile(pattern))
     for signal, pattern in (
+        (Signal.OBJECTIVE, r"burn_?rate|budget_?burn"),
         (Signal.AVAILABILITY, r"^up$|(^|[._])(available|availability|health|healthy|probe_success)($|[._])"),
         (Signal.DRIFT, r"(^|[._])(psi|drift|quality|prediction\.mean|missing_ratio)($|[._])"),
         (Signal.CALLS, r"(^|[._])call_ratio$"),
@@ -55,6 +57,7 @@ _QUANTILE: Final = re.compile(r"[._](p\d{2,3}|max|avg|mean)$")
 _TAIL: Final = re.compile(r"[._](p9\d+|max)$")
 _SAME: Final = {"span.wait_time": "span.duration"}
 _WORDS: Final = {
+    Signal.OBJECTIVE: "burn rate of the error budget",
     Signal.AVAILABILITY: "availability",
     Signal.ERRORS: "error ratio",
     Signal.LATENCY: "latency",
@@ -70,6 +73,9 @@ _WORDS: Final = {
     Signal.IO: "disk traffic",
 }
 _SPECIAL: Final = {
+    "slo.budget_left": "error budget left",
+    "slo.burn_rate": "error budget",
+    "slo.slow_burn_rate": "error budget",
     "log.error_rate": "error log rate",
     "model.drift.psi": "input drift",
     "model.output.psi": "output drift",
@@ -123,7 +129,7 @@ def harmful(metric: str, direction: Direction) -> bool:
     >>> harmful("span.duration.p95", Direction.DOWN), harmful("up", Direction.DOWN)
     (False, True)
     """
-    if direction in (Direction.ABSENT, Direction.FLAT):  # who sends one value on and on hurts nobody but its readers
+    if direction not in (Direction.UP, Direction.DOWN):  # one value on and on, or other swings, hurt nobody but readers
         return direction is Direction.ABSENT
     signal = signal_of(metric)
     if signal in (Signal.AVAILABILITY, Signal.CALLS):

@@ -1,4 +1,4 @@
-"""What people's verdicts say of a live detector's pages."""
+"""What became of the claims of a live version of our own: pages, first suspects, forecasts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """Pages of one version that people judged.
+    """Claims of one version that were judged: a detector's pages, a ranker's first suspects, a forecaster's forecasts.
 
     Attributes:
-        right, false: Pages called right; wrong or noise.
+        detector: Its `name@version`.
+        right, false: Pages called right; wrong or noise. Causes, forecasts alike.
         low, middle, high: What share is right: 80 % interval and median. Wide while few were judged.
-        incidents: The false ones, newest first.
+        incidents: Ids of the false ones, newest first; of forecasts for a forecaster.
     """
 
     detector: str

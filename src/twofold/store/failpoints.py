@@ -22,6 +22,7 @@ NAMES: Final = (
     "catalog.save",  # definitions written, not synced
     "ledger.write",  # before and after the transaction's end
     "checkpoint.save",  # the state is saved, the journal does not know it
+    "rescale",  # a new partition has its state, others not yet; and all have, and the layout says so
     "workflow.step",  # a step is begun; and done, its result not kept
 )
 """All failpoints, with what is half done there. A place may be passed at two moments, which then alternate."""

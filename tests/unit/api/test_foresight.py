@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.api_world import NOW, World
+from twofold.api.app import create_api
 from twofold.records.access import Role
 from twofold.records.backtest import Backtest, BacktestState
 from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.model import ModelKind, ModelVersion
-from twofold.records.slo import SloState, SloStatus
+from twofold.records.slo import Slo, SloState, SloStatus, waiting
 
 ask = World.ask
 PERIOD = {"start": (NOW - timedelta(hours=6)).isoformat(), "end": NOW.isoformat()}
@@ -77,6 +78,31 @@ def test_a_backtest_of_nothing_or_by_nobody_is_refused(panel: World) -> None:
     assert ask(panel, "POST", "/api/v1/backtests", Role.VIEWER, json=known).status_code == 403
 
 
+def test_a_label_that_ends_before_it_starts_is_refused_with_its_name(panel: World) -> None:
+    label = {"name": "outage", "start": PERIOD["end"], "end": PERIOD["start"]}
+    body = {"model": "panel", "version": "1", **PERIOD, "labels": [label]}
+    refused = ask(panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json=body)
+    assert refused.status_code == 400
+    assert "label 'outage' ends at" in refused.json()["detail"]
+
+
+def test_a_backtest_of_a_forecaster_is_refused_with_what_to_use_instead_and_one_of_a_ranker_is_taken(
+    panel: World,
+) -> None:
+    known = panel.ledger.get(ModelVersion, "panel@1", tenant="main")
+    panel.ledger.put(
+        replace(known, id="capacity@1", model="capacity", kind=ModelKind.FORECASTER),
+        replace(known, id="causes@1", model="causes", kind=ModelKind.RANKER),
+    )
+    refused = ask(
+        panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json={"model": "capacity", "version": "1", **PERIOD}
+    )
+    assert refused.status_code == 400
+    assert "`twofold forecasts` shows" in refused.json()["detail"]
+    ranker = {"model": "causes", "version": "1", **PERIOD}
+    assert ask(panel, "POST", "/api/v1/backtests", Role.ML_ENGINEER, json=ranker).status_code == 202
+
+
 def test_other_settings_of_a_detector_become_a_version(world: World) -> None:
     body = {"settings": {"alerts_per_day": 0.1}, "description": "twice as many"}
     made = ask(world, "POST", "/api/v1/detectors/panel/versions", Role.ML_ENGINEER, json=body)
@@ -121,3 +147,12 @@ def test_objectives_stand_on_the_first_page_the_least_left_first(world: World) -
     assert [one["id"] for one in home["slos"]] == ["right", "fast"]
     found = ask(world, "GET", "/api/v1/slos?state=exhausted", Role.VIEWER).json()["items"]
     assert [one["id"] for one in found] == ["right"]
+
+
+def test_objectives_that_are_no_longer_declared_are_not_shown(world: World) -> None:
+    fine = waiting(Slo(name="declared", entity="service:cart"), NOW)
+    world.ledger.put(fine, replace(fine, id="gone", state=SloState.BURNING))
+    world.api = create_api(replace(world.services, slos=frozenset({"declared"})))
+    for path, key in (("/api/v1/slos", "items"), ("/api/v1/home", "slos")):
+        found = ask(world, "GET", path, Role.VIEWER).json()[key]
+        assert [one["id"] for one in found] == ["declared"]

@@ -11,7 +11,7 @@ from tests.api_world import NOW, World, a_release, an_execution
 from tests.unit.api.test_incidents import a_finding, an_alert
 from twofold.api.services import NoDemo
 from twofold.errors import NotFound, Unavailable
-from twofold.records.access import Role
+from twofold.records.access import Audit, Role
 from twofold.records.finding import FindingState
 from twofold.records.model import DatasetVersion, ModelKind, ModelVersion, Project, ReleaseStage, Run, RunState
 from twofold.records.runbook import Runbook
@@ -121,6 +121,11 @@ def test_a_release_a_rollback_and_a_training_carry_who_asked(world: World) -> No
     ]
     bad = ask(world, "POST", "/api/v1/models/ranker/releases", Role.ML_ENGINEER, json=body | {"weight": 2})
     assert bad.status_code == 422
+    live = {"version": "1", "stage": "live", "reason": "x", "accept_unknown": True}
+    ask(world, "POST", "/api/v1/models/ranker/releases", Role.ML_ENGINEER, json=live)
+    assert world.asked.calls[-1][1]["accept_unknown"] is True
+    told = world.ledger.find(Audit, tenant="main", limit=1)[0]
+    assert told.detail["accept_unknown"] == "True", "the audit says so too"
 
 
 def test_projects_and_runs_are_listed(ranked: World) -> None:

@@ -21,6 +21,7 @@ from twofold.records.alert import Severity
 from twofold.records.diagnosis import Diagnosis, Evidence, EvidenceKind, Suspect
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.model import GateResult, ModelKind, ModelVersion, Run, RunState
+from twofold.records.slo import Slo, waiting
 from twofold.records.time import SECOND_NS, to_ns
 from twofold.store.history import Table
 
@@ -55,6 +56,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             model="ranker",
             version="1",
             kind=ModelKind.RANKER,
+            format="config",
+            artifact="sha256/0",
+            artifact_sha256="0",
+            created=NOW,
+            gates=(gate,),
+        ),
+        ModelVersion(
+            id="capacity@1",
+            model="capacity",
+            version="1",
+            kind=ModelKind.FORECASTER,
             format="config",
             artifact="sha256/0",
             artifact_sha256="0",
@@ -103,13 +115,23 @@ def test_every_reading_command_gives_the_answer_as_json(shell: Shell) -> None:
     assert [one["id"] for one in shell.json("incidents", "list")["items"]] == ["i1"]
     assert shell.json("incidents", "list", "--state", "resolved")["items"] == []
     assert shell.json("incidents", "show", "i1")["diagnosis"]["suspects"][0]["entity"] == "service:cart"
-    assert shell.json("models", "list")["items"][0]["model"] == "ranker"
+    assert [one["model"] for one in shell.json("models", "list")["items"]] == ["capacity", "ranker"]
     assert shell.json("models", "show", "ranker")["releases"][0]["stage"] == "live"
-    assert shell.json("detectors", "list")["items"][0]["live_version"] == "1"
+    listed = {one["model"]: one["live_version"] for one in shell.json("detectors", "list")["items"]}
+    assert listed == {"capacity": "", "ranker": "1"}, "a forecaster is one of ours, too"
     assert shell.json("runbook", "list") == {"items": [], "next": ""}
     assert shell.json("runbook", "executions", "--incident", "i1")["items"][0]["id"] == "e1"
     assert shell.json("demo", "faults")["faults"][0]["name"] == "latency"
     assert shell.json("train", "p", role=Role.ML_ENGINEER)["state"] == "succeeded"
+
+
+def test_an_objective_without_requests_is_not_one_that_is_undeclared(shell: Shell, world: World) -> None:
+    assert "No objective is declared" in shell.run("slos").stdout
+    world.ledger.put(waiting(Slo(name="orders", entity="service:cart"), NOW))
+    told = shell.run("slos").stdout
+    assert "orders" in told
+    assert "waiting" in told
+    assert "100%" not in told
 
 
 def test_people_read_tables_and_sentences(shell: Shell) -> None:
@@ -162,6 +184,8 @@ def test_acting_commands_reach_the_server(shell: Shell, world: World) -> None:
         (["runbook", "approve", "e1", "--hash", "0" * 64], Role.ADMIN, 6),
         (["incidents", "acknowledge", "i1"], Role.VIEWER, 4),
         (["release", "ranker", "1", "live", "--reason", "x"], Role.RESPONDER, 4),
+        (["detectors", "backtest", "capacity", "1"], Role.ADMIN, 2),
+        (["detectors", "compare", "nope", "2"], Role.ADMIN, 5),
         (["release", "ranker", "1", "nowhere", "--reason", "x"], Role.ADMIN, 2),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,7 @@ from twofold.records.event import Event, EventKind
 from twofold.records.finding import Direction, Finding
 from twofold.records.frame import Lane
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
+from twofold.records.slo import BURN, SLOW_BURN
 
 
 def play(
@@ -396,3 +398,66 @@ def test_what_breaks_further_down_minutes_later_is_a_fault_of_its_own() -> None:
     below = [failing("cart", 200)]
     assert len(_incidents(play([*above, *below], 260))) == 2
     assert len(_incidents(play([failing("cart", 0), failing("gateway", 200)], 260))) == 1
+
+
+def burning(onset: float, *, metric: str = BURN, **more: Any) -> Finding:
+    """The cart's error budget burns; told ten minutes after its onset."""
+    return finding(
+        "service:cart", metric, onset, value=30.0, score=6.3, labels="slo=orders", **{"after": 600.0, **more}
+    )
+
+
+def test_a_fast_burn_opens_an_incident_alone_and_is_critical() -> None:
+    records = play([burning(0)], until=700)
+    (incident,) = incidents(records)
+    assert (incident.title, incident.severity) == (
+        "cart: error budget burns 30 x as fast as allowed",
+        Severity.CRITICAL,
+    )
+    assert (incident.start, incident.detected) == (at(0), at(600))
+
+
+def test_a_slow_burn_opens_nothing_not_even_beside_a_weak_finding() -> None:
+    weak = slow("cart", 590, score=4.5, effect=7)
+    slow_burn = replace(burning(590, metric=SLOW_BURN, after=8.0), score=4.0)
+    records = play([slow_burn, weak], until=900)
+    assert incidents(records) == []
+    severities = {each.signal: each.severity for each in last(records, Alert).values() if isinstance(each, Alert)}
+    assert severities[SLOW_BURN] is Severity.WARNING
+
+
+def test_a_burn_told_late_joins_the_incident_that_is_open_by_then() -> None:
+    records = play([slow("cart", 400), burning(0)], until=900)
+    (incident,) = incidents(records)
+    assert len(incident.alerts) == 2
+    assert incident.start == at(400), "what the budget lost before is another story"
+    assert "p50" in incident.title or "latency" in incident.title
+
+
+def test_its_cause_joins_the_incident_of_a_burn_however_late() -> None:
+    records = play([burning(0), failing("payment", 1500), failing("checkout", 1500)], until=1800)
+    (incident,) = incidents(records)
+    assert "service:payment" in incident.entities
+
+
+def test_a_burn_that_lingers_after_its_incident_opens_no_other_but_one_that_goes_on_does() -> None:
+    fault = slow("cart", 590)
+    first = [fault, burning(0), *ends([fault], 700)]
+    lingering = [burning(0, after=moment) for moment in (720.0, 780.0, 840.0, 900.0)]
+    assert len(incidents(play([*first, *lingering], until=2000))) == 1
+    going_on = [burning(0, after=moment) for moment in range(720, 1500, 60)]
+    opened = incidents(play([*first, *lingering, *going_on], until=2000))
+    before, now = sorted(opened, key=lambda each: each.detected)
+    assert (before.state, now.state) == (IncidentState.RESOLVED, IncidentState.OPEN)
+    assert (before.end, now.detected) == (at(700), at(1080)), "five minutes after the hold, at the next news"
+    assert set(now.alerts).isdisjoint(before.alerts)
+
+
+def test_a_burn_that_ends_after_its_incident_is_forgotten_with_it() -> None:
+    fault = slow("cart", 590)
+    over = burning(0, closed=900.0)
+    again = replace(burning(5000, after=600.0), id="again")
+    records = play([fault, burning(0), *ends([fault], 700), over, again], until=6000)
+    newest = incidents(records)[-1]
+    assert newest.start == at(5000)
+    assert newest.state is IncidentState.OPEN

@@ -22,7 +22,7 @@ from twofold.stats.series.heirs import WORTH
 from twofold.stats.series.layout import DOWN, GAUGE, HEAD, OPENED, UP
 
 SIZES = ("fast_error", "rest_error", "shock", "shift", "step", "spread", "level_spread")
-RARITY = ("blocks", "peaks", "usual_peak", "peak_spread", "moving", "most", "judged", "tails")
+RARITY = ("blocks", "peaks", "usual_peak", "peak_spread", "moving", "most", "swing_seen", "swing_spread")
 START_NS = 1_767_225_600 * SECOND_NS
 DAY_POINTS = 1440
 

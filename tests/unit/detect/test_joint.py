@@ -287,3 +287,22 @@ def test_a_tick_is_no_shorter_than_a_second() -> None:
 def test_settings_must_be_numbers_above_zero(bad: float) -> None:
     with pytest.raises(ConfigError, match="alerts_per_day"):
         JointConfig(alerts_per_day=bad)
+
+
+def test_what_was_constant_is_expected_where_it_stood_however_far_it_went() -> None:
+    catalog = MemoryCatalog()
+    sids = series_of(catalog)
+    values = noise(800)
+    values[:, :4] = 1.0
+    values[780:, :4] = 60.0
+    (opened, *_) = feed(Joint(catalog), sids, values)
+    assert opened.expected == pytest.approx(1.0, abs=0.1)
+    assert opened.value == pytest.approx(60.0)
+
+
+def test_constant_series_and_single_samples_say_nothing_of_their_entity() -> None:
+    catalog = MemoryCatalog()
+    sids = series_of(catalog)
+    stage = Joint(catalog)
+    assert not feed(stage, sids, np.ones((600, len(sids))))
+    assert not feed(Joint(catalog), sids, noise(1))

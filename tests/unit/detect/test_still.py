@@ -75,3 +75,40 @@ def test_it_is_told_again_while_it_lasts_over_a_restart_and_ends_with_its_data()
     gone = [each for each in panel.advance(ns((TWO_DAYS + 120) * MINUTE_S)) if isinstance(each, Finding)]
     (ended,) = [each for each in gone if each.direction is Direction.FLAT]
     assert ended.state is FindingState.CLOSED
+
+
+REQUESTS = Series(sid=8, metric="requests.count", entity="service:shop", kind=SeriesKind.GAUGE)
+
+
+def requests(value: Floats) -> list[Finding]:
+    """What is told of traffic."""
+    catalog = MemoryCatalog()
+    catalog.restore([REQUESTS])
+    times = [n * MINUTE_S for n in range(len(value))]
+    made = Panel(catalog).process([samples(REQUESTS.sid, times, value.tolist())])
+    return [each for each in made if isinstance(each, Finding)]
+
+
+def test_traffic_that_never_rests_and_stops_is_told_as_a_loss_within_twenty_samples() -> None:
+    for seed in range(4):
+        value = np.random.default_rng(seed).poisson(5.0, TWO_DAYS).astype(np.float64)
+        found = requests(np.concatenate([value, np.zeros(30)]))
+        opened = [each for each in found if each.state is FindingState.OPEN and each.onset.timestamp() > 0]
+        (stopped,) = [each for each in opened if "has been 0 since" in each.reason]
+        assert stopped.direction is Direction.DOWN
+        assert stopped.expected == pytest.approx(5.0, abs=1.5)
+        assert (stopped.seen - stopped.onset).total_seconds() <= 26 * MINUTE_S
+
+
+def test_traffic_that_rests_each_night_is_not_told_to_have_stopped() -> None:
+    value = np.random.default_rng(0).poisson(5.0, 2 * TWO_DAYS).astype(np.float64)
+    value[(np.arange(len(value)) % 1440) < 300] = 0.0
+    assert not [each for each in requests(value) if "has been 0" in each.reason]
+
+
+def test_counts_that_are_rare_are_told_when_they_are_many() -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        value = np.concatenate([rng.poisson(0.02, TWO_DAYS), rng.poisson(5.0, 20)]).astype(np.float64)
+        late = [each for each in requests(value) if each.direction is Direction.UP]
+        assert any((each.onset.timestamp() - ns(0) / 1e9) >= (TWO_DAYS - 5) * MINUTE_S for each in late)

@@ -126,3 +126,14 @@ def test_silence_of_spans_is_traffic_and_silence_of_own_metrics_is_absence() -> 
         Signal.AVAILABILITY,
     ]
     assert symptom_of(finding("service:cart", "span.duration.p50", 0, value=0.1), SHOP, config) is None
+
+
+def test_a_burnt_budget_alone_blames_its_service_and_what_explains_it() -> None:
+    burn = Symptom("service:checkout", Signal.OBJECTIVE, True, 0.0, 0.5)
+    assert order([burn]) == ["checkout"]
+    assert order([burn, seen("payment", Signal.ERRORS, strength=0.8)])[0] == "payment"
+
+
+def test_a_burnt_budget_adds_nothing_to_errors_that_show_by_themselves() -> None:
+    errors, burn = seen("checkout", Signal.ERRORS), seen("checkout", Signal.OBJECTIVE, -900.0, 0.9)
+    assert rank([errors, burn], SHOP) == rank([errors], SHOP)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from tests.unit.ingest.messages import gauge, logs_request, metrics_request
+from tests.unit.ingest.messages import gauge, logs_request, metrics_request, span, traces_request
 from tests.unit.ingest.null import NOW_NS, Bench, Client, NullCatalog, NullJournal
 from twofold.aiops.ingest.config import IngestConfig
 from twofold.aiops.ingest.counts import Counts, Item, Outcome
@@ -18,10 +18,14 @@ from twofold.aiops.ingest.entities import Naming
 from twofold.aiops.ingest.ingest import PERMISSIONS, create_ingest
 from twofold.aiops.ingest.rows import Rows
 from twofold.errors import ConfigError, Unavailable
+from twofold.flow.decode import decode
+from twofold.flow.homes import partition_of
 from twofold.records.access import Permission
+from twofold.records.columns import Links
 from twofold.records.frame import FrameKind, Lane
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
+JSON = {"content-type": "application/json"}
 
 
 def test_every_route_declares_its_permission() -> None:
@@ -46,11 +50,17 @@ def test_the_tenant_comes_from_the_scope() -> None:
     assert len(bench.rows(FrameKind.SERIES)) == 2, "the same labels of two tenants are two series"
 
 
-def test_partitions_split_series_and_entities_and_keep_definitions_beside_samples() -> None:
+def test_partitions_split_entities_and_keep_all_of_one_and_definitions_beside_samples() -> None:
     bench = Bench(journal=NullJournal(partitions=4))
-    metrics = metrics_request(*(gauge(f"m{number}", 1.0) for number in range(50)))
+    metrics = metrics_request()
+    for name in ("a", "b", "c", "d", "e", "f", "g", "h"):
+        one = metrics_request(*(gauge(f"m{number}", 1.0) for number in range(5)), **{"service.name": name})
+        metrics.resource_metrics.extend(one.resource_metrics)
     bench.client.post("/v1/metrics", content=metrics.SerializeToString(), headers=PROTOBUF)
     assert len(bench.journal.calls) == 1, "one append for all partitions"
+    series = [(row["entity"], frame.partition) for frame in bench.frames(FrameKind.SERIES) for row in rows_of(frame)]
+    assert len(series) == 40
+    assert len(set(series)) == 8, "an entity's series are together"
     defined = {(row["sid"], frame.partition) for frame in bench.frames(FrameKind.SERIES) for row in rows_of(frame)}
     used = {(row["sid"], frame.partition) for frame in bench.frames(FrameKind.SAMPLES) for row in rows_of(frame)}
     assert defined == used
@@ -61,6 +71,22 @@ def test_partitions_split_series_and_entities_and_keep_definitions_beside_sample
     homes = {row["entity"]: frame.partition for frame in bench.frames(FrameKind.LOGS) for row in rows_of(frame)}
     assert len(homes) == 6
     assert len(set(homes.values())) > 1
+    assert homes.items() <= dict(series).items()
+
+
+def test_what_comes_together_goes_to_the_first_partition_and_spans_home_too() -> None:
+    bench = Bench(journal=NullJournal(partitions=4))
+    body = traces_request(*(span(f"op{n}") for n in range(3)), **{"service.name": "a"}).SerializeToString()
+    bench.client.post("/v1/traces", content=body, headers=PROTOBUF)
+    assert partition_of("service:a", 4) != 0
+    kinds = [(frame.kind, frame.partition) for frame in bench.journal.frames]
+    assert kinds == [(FrameKind.LINKS, 0), (FrameKind.SPANS, partition_of("service:a", 4))]
+    (links,), _ = decode(bench.journal.frames[0])
+    assert isinstance(links, Links)
+    assert links.data.num_rows == 3
+    bench.journal.frames.clear()
+    bench.client.post("/v1/changes", content=b'{"kind": "deploy", "service": "a"}', headers=JSON)
+    assert [frame.partition for frame in bench.frames(FrameKind.EVENTS)] == [0, 1, 2, 3]
 
 
 def rows_of(frame: Any) -> list[dict[str, Any]]:

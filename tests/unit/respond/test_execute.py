@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.respond.conftest import Shop, alert, diagnosis
 from twofold.aiops.respond.actions import Actions
-from twofold.aiops.respond.execute import Executor
+from twofold.aiops.respond.execute import Executor, patience
 from twofold.aiops.respond.responder import Responder
 from twofold.aiops.respond.runbooks import load_runbooks
 from twofold.errors import Unavailable
@@ -19,6 +19,7 @@ from twofold.flow.workflow import Json, StepFailed, StepInterrupted
 from twofold.records.alert import AlertState
 from twofold.records.incident import TimelineEntry
 from twofold.records.runbook import Execution, ExecutionState, StepState
+from twofold.records.slo import BURN
 from twofold.store.ledger import Ledger
 
 
@@ -173,3 +174,10 @@ def test_a_call_that_may_have_arrived_is_unknown_not_failed(rig: Rig, shop: Shop
     assert done.state is ExecutionState.SUCCEEDED
     assert len(shop.calls) == 1
     assert any("its effect is not known" in line.text for line in rig.ledger.find(TimelineEntry, tenant="main"))
+
+
+def test_a_budget_that_alone_burnt_is_given_time_until_its_window_is_clean() -> None:
+    burns = replace(alert(AlertState.FIRING), signal=BURN)
+    assert patience([burns], 120.0) == 2700.0
+    assert patience([burns, alert(AlertState.FIRING)], 120.0) == 120.0
+    assert patience([], 120.0) == 120.0

@@ -83,6 +83,7 @@ interface NewRelease {
   stage: ReleaseStage;
   weight: number;
   reason: string;
+  accept_unknown: boolean;
 }
 
 export interface NewExecution {

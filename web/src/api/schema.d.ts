@@ -1598,10 +1598,10 @@ export interface components {
         };
         /**
          * Direction
-         * @description Which way the series left its band; or that it sends nothing, or the same value on and on.
+         * @description Which way the series left its band; or that it sends nothing, one value on and on, or swings more or less.
          * @enum {string}
          */
-        Direction: "up" | "down" | "absent" | "flat";
+        Direction: "up" | "down" | "absent" | "flat" | "volatile" | "steady";
         /**
          * DriftValue
          * @description Newest drift of one feature (or of the output: feature empty).
@@ -1809,6 +1809,8 @@ export interface components {
             labels: number;
             median_delay_s: number | null;
             noise: number;
+            observed_s: number;
+            outside: number;
             pages: number;
             pages_per_week: number;
             points: number;
@@ -1909,6 +1911,7 @@ export interface components {
             name: string;
             passed: boolean;
             text: string;
+            unknown: boolean;
             value: number;
         };
         /**
@@ -2216,8 +2219,12 @@ export interface components {
         /**
          * NewRelease
          * @description `weight` is the canary's share of traffic.
+         *
+         *     `accept_unknown` lets a detector of our own go live although a gate cannot tell; never one that failed.
          */
         NewRelease: {
+            /** @default false */
+            accept_unknown: boolean;
             reason: string;
             stage: components["schemas"]["ReleaseStage"];
             version: string;
@@ -2460,7 +2467,7 @@ export interface components {
         };
         /**
          * Precision
-         * @description Pages of one version that people judged.
+         * @description Claims of one version that were judged: a detector's pages, a ranker's first suspects, a forecaster's forecasts.
          */
         Precision: {
             detector: string;
@@ -2528,9 +2535,11 @@ export interface components {
             detector: string;
             excess: number;
             findings: number;
+            judged_s: number;
             only_champion: string[];
             only_shadow: components["schemas"]["ShadowPage"][];
             pages: number;
+            points: number;
             /** Format: date-time */
             since: string;
             /** Format: date-time */
@@ -2761,7 +2770,7 @@ export interface components {
         SilencerKind: "value" | "duration" | "budget" | "floor" | "end" | "level" | "data" | "burn";
         /**
          * SloState
-         * @description BURNING: an alert's pair of windows is past its rate. EXHAUSTED: nothing of the budget is left.
+         * @description BURNING: a finding about its burn rate is open. EXHAUSTED: nothing of the budget is left.
          * @enum {string}
          */
         SloState: "ok" | "burning" | "exhausted";

@@ -53,6 +53,8 @@ export const backtests: Backtest[] = [
       cpu_s_per_day: 10.1,
       classes: [],
       median_delay_s: 17,
+      observed_s: 604_800,
+      outside: 0,
     },
     pages: [
       {

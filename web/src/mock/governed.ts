@@ -16,6 +16,8 @@ export const rehearsal: Rehearsal = {
   champion_pages: 4,
   both: 3,
   excess: 0.75,
+  judged_s: 170_400,
+  points: 58_212_400,
   only_shadow: [
     {
       id: `${DETECTOR}/${hex("shadow page", 16)}`,

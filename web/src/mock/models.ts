@@ -66,6 +66,7 @@ const gate = (name: string, passed: boolean, value: number, limit: number, text:
   value,
   limit,
   text,
+  unknown: false,
 });
 
 function version(number: number, minutes: number, gates: GateResult[], description = ""): ModelVersion {

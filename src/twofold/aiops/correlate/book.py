@@ -13,6 +13,7 @@ from twofold.records.alert import Alert, AlertState, Severity
 from twofold.records.event import Event
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.signal import Signal, harmful, signal_of, stem, tail_only
+from twofold.records.slo import BURN
 from twofold.records.time import SECOND_NS, to_datetime, to_ns
 from twofold.records.words import headline, name_of
 
@@ -46,6 +47,8 @@ class Life:
         kind: Kind of signal.
         harm: May open an incident.
         broad: More than the slowest requests are affected.
+        told_ns: When it was first heard of, which may be long after its onset.
+        free_ns: From when on it may open an incident again, after one that it belonged to was over without it.
     """
 
     alert: Alert
@@ -54,6 +57,8 @@ class Life:
     broad: bool = False
     effect: float = 0.0
     open: set[str] = field(default_factory=set)
+    told_ns: int = 0
+    free_ns: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -64,6 +69,11 @@ class Life:
     def last_ns(self) -> int:
         """When it was last known to hold."""
         return to_ns(self.alert.end or self.alert.last_seen)
+
+    @property
+    def promised(self) -> bool:
+        """An error budget burns fast: who declared the objective wants to know, whatever else is seen."""
+        return self.alert.signal == BURN and self.alert.source == "twofold"
 
     @property
     def firing(self) -> bool:
@@ -105,6 +115,13 @@ class Book:
             life = self._open_outside(key, signal, event)
         self._merge_outside(life, event, now_ns, resolved=resolved)
         return life
+
+    def anew(self, life: Life, moment: datetime) -> Life:
+        """Begin its alert again at a moment at which its incident was over; returns the one that ends then."""
+        alert, end = life.alert, max(moment, life.alert.start)
+        life.alert = replace(alert, id=digest(alert.id, end.isoformat()), start=end, incident="")
+        life.free_ns = 0
+        return replace(life, alert=replace(alert, state=AlertState.RESOLVED, end=end), open=set())
 
     def _end_by_key(self, event: Event, now_ns: int) -> Life | None:
         """End the alert that names this key, where its end does not say of which entity it speaks (PagerDuty)."""
@@ -152,7 +169,7 @@ class Book:
             tenant=finding.tenant,
         )
         kind = Signal.AVAILABILITY if finding.direction is Direction.ABSENT else signal_of(finding.metric)
-        life = Life(alert, kind, harmful(finding.metric, finding.direction))
+        life = Life(alert, kind, harmful(finding.metric, finding.direction), told_ns=to_ns(finding.seen))
         self.lives[key] = life
         return life
 

@@ -13,7 +13,8 @@ class CorrelateConfig:
     different signals, on one entity or on neighbours, begun at about the same time. A weak alert alone waits and
     expires: a calibrated detector gives one now and then by chance, two side by side by chance are rare.
     Alerts only about the slowest requests (p95, p99, maximum) must last longer, because a few slow requests
-    of one trace show on every service it crosses; traffic alone opens nothing, because users come and go.
+    of one trace show on every service it crosses; traffic alone opens nothing, because users come and go. An error
+    budget that burns fast opens one at once: whoever declared the objective said so.
 
     Attributes:
         gap_s: An alert joins an incident when it begins within this time of a related alert, or while that one fires.
@@ -29,6 +30,7 @@ class CorrelateConfig:
         corroborate_s: Onsets of corroborating alerts lie within this time.
         corroborate_score, corroborate_effect: Sums that two corroborating alerts must reach.
         hold_s: All alerts must have been resolved this long before the incident resolves.
+        linger_s: An error budget that still burns this long after its incident resolved opens another.
         stale_s: An alert without news for this long counts as resolved.
         change_window_s: Changes this long before the start are told in the timeline.
         edge_keep_s: A learnt edge that was not seen again for this long is gone.
@@ -50,6 +52,7 @@ class CorrelateConfig:
     corroborate_score: float = 8.0
     corroborate_effect: float = 9.0
     hold_s: float = 60.0
+    linger_s: float = 300.0
     stale_s: float = 3600.0
     change_window_s: float = 1800.0
     edge_keep_s: float = 86_400.0

@@ -19,7 +19,8 @@ class Span:
 
     Attributes:
         last_ns: `ACTIVE` while it fires.
-        follows: It tells of an effect (traffic, a business figure), so it joins but draws nothing to itself.
+        follows: It tells of an effect (traffic, a business figure, an error budget), so it joins but draws nothing to
+            itself as soon as anything leads.
     """
 
     entity: str
@@ -39,8 +40,13 @@ class Group:
 
     @property
     def start_ns(self) -> int:
-        """Onset of the earliest alert."""
-        return min(span.start_ns for span in self.members.values())
+        """Onset of the earliest alert that leads: an error budget may have burnt for days before."""
+        return min(span.start_ns for span in leading(self.members.values()))
+
+    @property
+    def leaderless(self) -> bool:
+        """Nothing but effects: their cause may still show itself, however late."""
+        return all(span.follows for span in self.members.values())
 
 
 def leading(members: Iterable[Span]) -> list[Span]:
@@ -85,7 +91,7 @@ class Groups:
         """Groups that the alert belongs to: the one with the latest related onset first, of equals the oldest."""
         found = []
         for group in self.open.values():
-            late = span.start_ns - group.start_ns > self.late_ns
+            late = span.start_ns - group.start_ns > self.late_ns and not group.leaderless
             relatives = self.below(span.entity) if late else self.related(span.entity)
             begun_ns = self._begun(span, group, relatives)
             if begun_ns is not None:

@@ -17,13 +17,14 @@ from twofold.records.event import Event, EventKind
 from twofold.records.finding import Finding
 from twofold.records.incident import Incident, IncidentState, TimelineEntry, TimelineKind
 from twofold.records.signal import Signal
+from twofold.records.slo import SLOW_BURN
 from twofold.records.time import SECOND_NS, to_datetime, to_ns
 from twofold.records.words import name_of
 from twofold.stats.graph import Graph
 
 _MAX_CHANGES = 1000
 _LEAN_HOPS = 6
-_EFFECTS = frozenset({Signal.TRAFFIC, Signal.OTHER})
+_EFFECTS = frozenset({Signal.TRAFFIC, Signal.OBJECTIVE, Signal.OTHER})
 
 
 class Incidents:
@@ -133,7 +134,9 @@ class Incidents:
         return life.start_ns + _ns(self.config.confirm_s if life.broad else self.config.tail_confirm_s)
 
     def _strong(self, life: Life, now_ns: int) -> bool:
-        if life.kind is Signal.TRAFFIC:
+        if life.promised:
+            return True
+        if life.kind is Signal.TRAFFIC or life.alert.signal == SLOW_BURN:
             return False
         if _effect(life) and now_ns < life.start_ns + _ns(self.config.effect_confirm_s):
             return False
@@ -152,6 +155,7 @@ class Incidents:
     def _corroborate(self, a: Life, b: Life) -> bool:
         return (
             {a.kind, b.kind} != {Signal.TRAFFIC}
+            and Signal.OBJECTIVE not in (a.kind, b.kind)  # it is counted from the same requests
             and abs(a.start_ns - b.start_ns) <= _ns(self.config.corroborate_s)
             and a.alert.score + b.alert.score >= self.config.corroborate_score
             and a.effect + b.effect >= self.config.corroborate_effect
@@ -176,6 +180,12 @@ class Incidents:
     def _place(self, life: Life) -> None:
         group = self.groups.open.get(life.alert.incident)
         if group is None:
+            if life.alert.incident and not life.firing:  # what lingered after its incident is over
+                self.book.forget([life.alert.fingerprint])
+                return
+            if life.promised and 0 < life.free_ns <= life.last_ns:
+                ended = self.book.anew(life, to_datetime(life.free_ns - _ns(self.config.linger_s)))
+                self._alerts.update({each.alert.id: each for each in (ended, life)})
             self._join(life)
             return
         group.members[life.alert.id] = _span(life)
@@ -184,7 +194,7 @@ class Incidents:
             self._tell_resolved(group, life)
 
     def _join(self, life: Life) -> None:
-        survivor, merged = self.groups.join(life.alert.id, _span(life))
+        survivor, merged = self.groups.join(life.alert.id, _heard(life))
         if survivor is None:
             return
         for other in merged:
@@ -201,7 +211,7 @@ class Incidents:
             for life in self.pending():
                 if around.isdisjoint(self.relatives.of(life.alert.entity)):  # it cannot be near: spares the rest
                     continue
-                near = self.groups.near(_span(life)) if life.firing or life.last_ns >= oldest else []
+                near = self.groups.near(_heard(life)) if life.firing or life.last_ns >= oldest else []
                 if near and near[0] is group:
                     self._join(life)
                     grown = True
@@ -252,6 +262,8 @@ class Incidents:
             self._dirty.discard(group.id)
             self._ended.append(incident)
             # effects that linger stay with it: they must not open an incident of their own
+            for life in self._members(group):
+                life.free_ns = now_ns + _ns(self.config.linger_s)
             self.book.forget([life.alert.fingerprint for life in self._members(group) if not life.firing])
 
     def _quiet_ns(self, group: Group) -> int | None:
@@ -364,6 +376,12 @@ def _age(life: Life) -> tuple[int, str]:
 def _span(life: Life) -> Span:
     last_ns = ACTIVE if life.firing else life.last_ns
     return Span(life.alert.entity, life.start_ns, last_ns, _effect(life))
+
+
+def _heard(life: Life) -> Span:
+    """For joining. A budget is told of long after it began to burn, and belongs to what is wrong when it is."""
+    span = _span(life)
+    return replace(span, start_ns=max(life.start_ns, life.told_ns)) if life.kind is Signal.OBJECTIVE else span
 
 
 def _effect(life: Life) -> bool:

@@ -136,7 +136,16 @@ class Correlate:
         tenant.incidents = {each["id"]: from_json(Incident, each) for each in row["incidents"]}
         for each in row["lives"]:
             alert = from_json(Alert, each["alert"])
-            life = Life(alert, Signal(each["kind"]), each["harm"], each["broad"], each["effect"], set(each["open"]))
+            life = Life(
+                alert,
+                Signal(each["kind"]),
+                each["harm"],
+                each["broad"],
+                each["effect"],
+                set(each["open"]),
+                each.get("told_ns", 0),
+                each.get("free_ns", 0),
+            )
             tenant.book.lives[alert.fingerprint] = life
         for each in row["groups"]:
             members = {alert: Span(*span) for alert, span in each["members"].items()}
@@ -176,6 +185,8 @@ def _tenant_json(tenant: Incidents) -> Json:
                 "broad": life.broad,
                 "effect": life.effect,
                 "open": sorted(life.open),
+                "told_ns": life.told_ns,
+                "free_ns": life.free_ns,
             }
             for life in tenant.book.lives.values()
         ],

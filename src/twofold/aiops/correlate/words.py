@@ -7,19 +7,23 @@ from collections.abc import Iterable
 from twofold.records.alert import Severity
 from twofold.records.finding import Direction, Finding
 from twofold.records.signal import Signal, harmful, signal_of
+from twofold.records.slo import BURN
 
 _ORDER = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 _CRITICAL_ERROR_RATIO = 0.2
 
 
 def severity_of(finding: Finding) -> Severity:
-    """Critical: the entity is gone, or a fifth of its requests fail. Info: the change does no harm. Else warning."""
+    """Critical: the entity is gone, a fifth of its requests fail, or its budget burns fast. Info: it does no harm.
+
+    Else warning.
+    """
     if not harmful(finding.metric, finding.direction):
         return Severity.INFO
     signal = signal_of(finding.metric)
     gone = signal is Signal.AVAILABILITY or finding.direction is Direction.ABSENT
     failing = signal is Signal.ERRORS and finding.unit == "1" and finding.value >= _CRITICAL_ERROR_RATIO
-    return Severity.CRITICAL if gone or failing else Severity.WARNING
+    return Severity.CRITICAL if gone or failing or finding.metric == BURN else Severity.WARNING
 
 
 def worst(severities: Iterable[Severity]) -> Severity:

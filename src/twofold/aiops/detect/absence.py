@@ -48,6 +48,10 @@ class Absence:
     period. A single series, while the rest of the entity goes on, is missed only after `series_silent_s`:
     series come and go with the containers they describe. Derived series are left out: their stages
     know when there is nothing to say.
+
+    Event time must go on while nothing comes: live by the receivers' clock, in a backtest by `joints.ticks`. A
+    backfill has no clock, for old history is sent in lumps and a hole in it is as likely the export's: there a
+    silence is told only between samples of others that come within `resume_s`, and what it opens never pages.
     """
 
     def __init__(self, config: PanelConfig) -> None:

@@ -20,7 +20,22 @@ from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
 from twofold.aiops.detect.table import Table
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS
-from twofold.stats.series.layout import DAY_S, IGNORED, NS
+from twofold.stats.series.habits import (
+    BEGAN,
+    BIN_S,
+    BINS,
+    CYCLE,
+    EPOCH_DAY,
+    PERIOD,
+    PROFILE,
+    SCALE,
+    SEARCH,
+    WEEK,
+    WEEK_BINS,
+    WEEK_S,
+)
+from twofold.stats.series.layout import BY_CYCLE, BY_DAY, BY_LEVEL, BY_WEEK, DAY_S, IGNORED, NS
+from twofold.stats.series.peaks import CALIBRATED
 from twofold.store.history import History
 
 SPREADS: Final = 4.0  # usual distances that a band spans to each side
@@ -50,18 +65,43 @@ def band_of(row: Any, time_ns: int, *, warm_points: int) -> Band | None:
     """
     if row["count"] < warm_points:
         return None
-    level = float(row["slow"]) + _season(row["season"], time_ns) if row["seasonal"] else float(row["level"])
-    expected = level + float(row["zero"])
+    seasonal = row["seasonal"]
+    level = float(row["slow"]) + _season(row["season"], time_ns) + _habit(row, time_ns) if seasonal else row["level"]
+    expected = float(level) + float(row["zero"])
     spread = float(row["spread"] if row["seasonal"] else row["level_spread"])
     margin = max(float(row["least"]), float(row["share"]) * abs(expected), SPREADS * spread)
     return Band(expected - margin, expected, expected + margin)
 
 
+def basis_of(row: Any) -> int:
+    """What the expected value of a row stands on, one of `BY_LEVEL` and its like."""
+    if not row["seasonal"]:
+        return BY_LEVEL
+    known = int(row["habit_kind"]) if row["blocks"] >= CALIBRATED else SEARCH
+    return {WEEK: BY_WEEK, CYCLE: BY_CYCLE}.get(known, BY_DAY)
+
+
+def _habit(row: Any, time_ns: int) -> float:
+    """As `stats.series.habits.habit_at`."""
+    if row["blocks"] < CALIBRATED or row["habit_kind"] not in (WEEK, CYCLE):
+        return 0.0
+    numbers = row["habit"]
+    if row["habit_kind"] == CYCLE:
+        cycles = ((time_ns - int(row["first_ns"])) * NS - float(numbers[BEGAN])) / float(numbers[PERIOD])
+        return _between(numbers[PROFILE:], cycles % 1.0 * BINS)
+    place = (time_ns * NS / DAY_S + EPOCH_DAY) * DAY_S % WEEK_S / BIN_S
+    return float(numbers[SCALE]) * _between(row["week"][:WEEK_BINS], place + WEEK_BINS - 0.5)
+
+
 def _season(bins: npt.NDArray[np.float32], time_ns: int) -> float:
     """As `stats.score.season_at`."""
-    place = (time_ns * NS % DAY_S) / DAY_S * len(bins)
+    return _between(bins, (time_ns * NS % DAY_S) / DAY_S * len(bins))
+
+
+def _between(bins: npt.NDArray[Any], place: float) -> float:
+    """Linear between two of the bins of what comes round again."""
     at, share = int(place), place % 1.0
-    return float((1.0 - share) * bins[at] + share * bins[(at + 1) % len(bins)])
+    return float((1.0 - share) * bins[at % len(bins)] + share * bins[(at + 1) % len(bins)])
 
 
 class Bands:
@@ -69,7 +109,7 @@ class Bands:
 
     At each time stands what was expected before the samples from then on were seen; while a finding was open
     that is the level before its onset. Learnt from a warm-up before the first time, so it may be wider or
-    narrower than what a detector knew that has watched for days, and knows no daily season.
+    narrower than what a detector knew that has watched for days, and knows no habits.
 
     Args:
         history: Samples are read from here.

@@ -72,6 +72,8 @@ class Explainer:
             return _absent(finding, self._settings(finding.detector, finding.tenant))
         if finding.direction is Direction.FLAT:
             return _flat(finding)
+        if finding.direction in (Direction.VOLATILE, Direction.STEADY):
+            return _swinging(finding)
         if name == _SLO:
             return _burning(finding)
         config = self._settings(finding.detector, finding.tenant) if name == _PANEL else None
@@ -275,9 +277,18 @@ def _recorded(finding: Finding) -> tuple[str, ...]:
         f"{finding.metric} {way} to {worst} from {finding.onset:%H:%M:%S} on, seen for {duration(lasted_s)}",
         (
             f"Expected was {quantity(finding.expected, finding.unit)}, within {quantity(low, finding.unit)} to "
-            f"{quantity(finding.high, finding.unit)}: the worst is {abs(finding.effect):.1f} usual deviations away"
+            f"{quantity(finding.high, finding.unit)}: the worst is {_times(abs(finding.effect))} usual deviations away"
         ),
     )
+
+
+def _times(number: float) -> str:
+    """A number that says no more than is known.
+
+    >>> _times(4.13), _times(60_000.0)
+    ('4.1', 'more than 99')
+    """
+    return f"{number:.1f}" if number < 100 else "more than 99"  # noqa: PLR2004 - no more digits tell anything
 
 
 def _rarity(finding: Finding, config: PanelConfig, period_s: float) -> str:
@@ -344,6 +355,17 @@ def _flat(finding: Finding) -> Why:
     return Why(
         reasons=reasons, silencers=(Silencer(kind=SilencerKind.DATA, text="It closes as soon as its value moves"),)
     )
+
+
+def _swinging(finding: Finding) -> Why:
+    size, usual = (quantity(each, finding.unit) for each in (finding.value, finding.expected))
+    times = f"{finding.effect:.2g} x as much"
+    reasons = (
+        f"In the mean of twenty samples it was {size} off what was expected of it, usually {usual}: {times}",
+        "Several such means in a row said so, each further from the usual one than those of this series spread",
+    )
+    ends = "It closes as soon as it swings as before, or counts as usual when it has gone on for some 24 such means"
+    return Why(reasons=reasons, silencers=(Silencer(kind=SilencerKind.DATA, text=ends),))
 
 
 def _burning(finding: Finding) -> Why:

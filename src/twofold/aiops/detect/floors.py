@@ -43,6 +43,7 @@ class Floor:
 
 
 _FLOORS: Final[dict[tuple[Signal, str], Floor]] = {
+    (Signal.OBJECTIVE, ""): Floor(1.0, 0.5),
     (Signal.LATENCY, "s"): Floor(0.005, 0.25),
     (Signal.LATENCY, "ms"): Floor(5.0, 0.25),
     (Signal.LATENCY, "us"): Floor(5_000.0, 0.25),

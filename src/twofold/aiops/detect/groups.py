@@ -14,6 +14,7 @@ import numpy.typing as npt
 from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.aiops.detect.windows import NEVER
 from twofold.errors import Corrupt
+from twofold.flow.stage import Mine
 from twofold.records.columns import DerivedSamples, samples_batch
 from twofold.records.frame import Lane
 from twofold.records.series import Origin, Series, SeriesKind
@@ -221,6 +222,17 @@ class Groups:
         self._marks = bytearray(map(_mark, groups))
         named = (g for g in groups if (g.operation or g.callee) not in ("", OTHER))
         self._members = Counter((g.entity, g.kind, bool(g.callee)) for g in named)
+
+    def keep(self, mine: Mine) -> npt.NDArray[np.bool_]:
+        """Which groups are the partition's; the others get no more zero rates.
+
+        Neither do calls of what reports elsewhere, until one names it: some were named by the span that answered,
+        which is no longer seen.
+        """
+        own = np.array([mine.entity(group.entity) for group in self.all], np.bool_)
+        sure = own & np.array([not group.callee or mine.entity(group.callee) for group in self.all], np.bool_)
+        self.seen_ns[: len(self)][~sure] = NEVER
+        return own
 
 
 def _mark(group: Group) -> int:

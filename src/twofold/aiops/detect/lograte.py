@@ -18,7 +18,7 @@ import pyarrow as pa
 from twofold.aiops.detect.register import NO_SID, Registrar
 from twofold.aiops.detect.windows import NEVER, Chunks, Int64s, WindowConfig
 from twofold.errors import Corrupt
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import DerivedSamples, Logs, Spans, samples_batch
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import LogExample
@@ -223,3 +223,9 @@ class LogRate:
             raise Corrupt(f"log rates do not fit this version: {error!r}; replay the journal") from error
         self._chunks.restore(state)
         self._entities, self._sids, self._seen_ns, self._registrar.refused = entities, sids, seen_ns, refused
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        own = np.array([mine.entity(name) for name in self._entities], np.bool_)
+        self._seen_ns = [seen_ns if kept else NEVER for seen_ns, kept in zip(self._seen_ns, own, strict=True)]
+        self._chunks.keep("entity", own)

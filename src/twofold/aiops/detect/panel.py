@@ -16,28 +16,28 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from twofold.aiops.detect import words
+from twofold.aiops.detect import move, words
 from twofold.aiops.detect.absence import Absence, Silence
-from twofold.aiops.detect.bands import Band, band_of
+from twofold.aiops.detect.bands import Band, band_of, basis_of
 from twofold.aiops.detect.config import PanelConfig
 from twofold.aiops.detect.floors import floor_of, kind_of, sides_of
 from twofold.aiops.detect.inherit import Heirs
+from twofold.aiops.detect.lasting import BEGINS, ENDS, Ends, Lasting, direction_of, reason_of
 from twofold.aiops.detect.table import Table
 from twofold.errors import Corrupt, NotFound
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.finding import Direction, Finding, FindingState
 from twofold.records.series import Origin, Series, sid_text
 from twofold.records.time import SECOND_NS, to_datetime
-from twofold.stats.series.layout import IGNORED, MOVES_AGAIN, NEW_LEVEL, OPENED, STUCK
+from twofold.stats.series.layout import IGNORED, NEW_LEVEL, OPENED, SWINGS
 from twofold.stats.series.quiet import NOT_WATCHED
 from twofold.store.catalog import Catalog
 
 WORSE: Final = 1.1  # an effect this many times the one told is worth telling again
 LOST_PERIODS: Final = 10
 ABSENT_SCORE: Final = 6.0  # a regular series missing this long is no chance; not measured like the others
-_TOLD: Final = ("score", "value", "expected", "margin", "effect", "now")
 
 Event = Mapping[str, Any] | npt.NDArray[Any]
 Explain = Callable[[Series, int], str]
@@ -47,9 +47,10 @@ Explain = Callable[[Series, int], str]
 class Panel:
     """Finds samples that leave the band their own series' past gives them.
 
-    Suits many series of any rhythm from a second to an hour: levels, daily seasons, counters, ratios, quantised and
-    constant values. Says nothing in the first minutes of a series. Fails where the normal state
-    changes often and abruptly, and on weekly rhythms, which it does not know.
+    Suits many series of any rhythm from a second to an hour: levels, daily and weekly seasons or a period that a
+    series shows by itself, counters, ratios, quantised and constant values. Says nothing in the first minutes of a
+    series, and knows a week after three. Fails where the normal state changes often and abruptly, and on
+    habits of months.
 
     Args:
         catalog: Tells what a sid is.
@@ -84,7 +85,8 @@ class Panel:
         self._entities: dict[str, int] = {}
         self._entity: npt.NDArray[np.int32] = np.full(256, NOT_WATCHED, np.int32)
         self._told: dict[int, tuple[int, float]] = {}
-        self._stuck: dict[int, dict[str, Any]] = {}  # what was told last of series that stand still
+        self._lasting = Lasting()
+        self._unheard: dict[int, tuple[int, int]] = {}  # newest sample and entity of series that came with a history
 
     def __len__(self) -> int:
         """Series known."""
@@ -106,7 +108,7 @@ class Panel:
         for item in items:
             if isinstance(item, Samples):
                 _, events = self._learn(item, ranked=False)
-                made.extend(self._finding_of(event) for event in events)
+                made.extend(found for event in events if (found := self._finding_of(event)) is not None)
         return made
 
     def score(self, samples: Samples) -> npt.NDArray[np.float32]:
@@ -153,6 +155,7 @@ class Panel:
 
     def advance(self, watermark_ns: int) -> Sequence[object]:
         """Tell open findings that got worse, close those without data, and miss entities that fell silent."""
+        self._hear()
         made: list[object] = [*self._updates(watermark_ns), *self._lost(watermark_ns)]
         used = len(self._table)
         for begins, silence in self._absence.check(self._table.used, self._entity[:used], watermark_ns):
@@ -167,11 +170,8 @@ class Panel:
                 finding = self._finding(row, _event_of(self._table.rows[row], row))
                 self._told[row] = (watermark_ns, abs(finding.effect))
                 yield finding
-        for row, event in list(self._stuck.items()):
-            last_ns = int(self._table.rows["last_ns"][row])
-            if (last_ns - event["time_ns"]) / SECOND_NS >= self.config.heartbeat_s:
-                self._stuck[row] = {**event, "time_ns": last_ns}
-                yield self._still(row, self._stuck[row])
+        for event in self._lasting.again(self._table.rows["last_ns"], self.config.heartbeat_s):
+            yield self._goes_on(event)
 
     def _lost(self, watermark_ns: int) -> Iterator[Finding]:
         for row in list(self._told):
@@ -183,31 +183,28 @@ class Panel:
                 yield replace(self._finding(row, event), state=FindingState.CLOSED, reason=reason)
                 self._table.settle(row)
                 del self._told[row]
-        for row in list(self._stuck):
-            if self._quiet(row, watermark_ns):
-                yield self._still(row, self._stuck.pop(row), ends=words.no_more_data)
+        for kept in self._lasting.lost(lambda row: self._quiet(row, watermark_ns)):
+            yield self._goes_on(kept, ends=words.no_more_data)
 
     def _quiet(self, row: int, watermark_ns: int) -> bool:
         r = self._table.rows[row]
         quiet_s = (watermark_ns - int(r["last_ns"])) / SECOND_NS
         return quiet_s > max(self.config.heartbeat_s, LOST_PERIODS * float(r["period_s"]))
 
-    def _finding_of(self, event: Event) -> Finding:
-        """The finding of an opening or closing."""
-        row = int(event["row"])
-        if event["what"] == STUCK:
-            self._stuck[row] = {name: float(event[name]) for name in _TOLD} | {
-                name: int(event[name]) for name in ("row", "time_ns", "onset_ns", "side")
-            }
-            return self._still(row, self._stuck[row])
-        if event["what"] == MOVES_AGAIN:
-            return self._still(row, {**self._stuck.pop(row), "time_ns": event["time_ns"]}, ends=words.moves_again)
+    def _finding_of(self, event: Event) -> Finding | None:
+        """The finding of an opening or closing; None when nothing was told of what ends."""
+        row, what = int(event["row"]), int(event["what"])
+        if what in BEGINS:
+            return self._goes_on(self._lasting.begin(event))
+        if what in ENDS:
+            ended = self._lasting.end(event)
+            return None if ended is None else self._goes_on(ended[0], ends=ended[1])
         finding = self._finding(row, event)
-        if event["what"] == OPENED:
+        if what == OPENED:
             self._told[row] = (int(event["time_ns"]), abs(finding.effect))
             return finding
         self._told.pop(row, None)
-        tell = words.new_level if event["what"] == NEW_LEVEL else words.recovered
+        tell = words.new_level if what == NEW_LEVEL else words.recovered
         lasted_s = (event["time_ns"] - event["onset_ns"]) / SECOND_NS
         reason = tell(self._series(row), float(event["now"]), float(lasted_s))
         reason = self._with_more(reason, "; at its worst ", self._series(row), int(event["onset_ns"]))
@@ -222,7 +219,7 @@ class Panel:
         onset_ns = int(event["onset_ns"])
         onset = to_datetime(onset_ns)
         value, expected, margin = (float(event[name]) for name in ("value", "expected", "margin"))
-        reason = words.left_band(series, value, expected, onset)
+        reason = words.left_band(series, value, expected, onset, int(event["basis"]))
         return Finding(
             id=self._id(sid_text(series.sid), onset_ns),
             entity=series.entity,
@@ -244,17 +241,18 @@ class Panel:
             tenant=self._tenant,
         )
 
-    def _still(self, row: int, event: Event, *, ends: Callable[[Series, float], str] | None = None) -> Finding:
-        """A series that stands still although it never does; `ends` says why that is over."""
+    def _goes_on(self, event: Mapping[str, Any], *, ends: Ends | None = None) -> Finding:
+        """A series that stands still, or swings otherwise than it does; `ends` says why that is over."""
+        row = int(event["row"])
         series, finding = self._series(row), self._finding(row, event)
+        subject = f"{sid_text(series.sid)}:swings" if event["what"] == SWINGS else sid_text(series.sid)
         lasted_s = (int(event["time_ns"]) - int(event["onset_ns"])) / SECOND_NS
         return replace(
             finding,
-            score=ABSENT_SCORE,
-            direction=Direction.FLAT,
-            reason=ends(series, lasted_s)
-            if ends
-            else words.stuck(series, finding.value, finding.onset, finding.effect),
+            id=self._id(subject, int(event["onset_ns"])),
+            score=finding.score or ABSENT_SCORE,
+            direction=direction_of(event),
+            reason=ends(series, lasted_s) if ends else reason_of(series, event),
             state=FindingState.CLOSED if ends else FindingState.OPEN,
         )
 
@@ -304,7 +302,8 @@ class Panel:
         known = {
             "entities": list(self._entities),
             "told": [[row, told_ns, effect] for row, (told_ns, effect) in self._told.items()],
-            "stuck": list(self._stuck.values()),
+            "lasting": self._lasting.snapshot(),
+            "unheard": [[row, *each] for row, each in self._unheard.items()],
             "unknown": self.unknown,
             "config": self.config.sha256,
         }
@@ -324,7 +323,8 @@ class Panel:
             known = json.loads(bytes(state["panel"]))
             entities = {str(name): n for n, name in enumerate(known["entities"])}
             told = {int(row): (int(told_ns), float(effect)) for row, told_ns, effect in known["told"]}
-            stuck = {int(each["row"]): each for each in known.get("stuck", [])}
+            lasting = Lasting.restored(known["lasting"])
+            unheard = {int(row): (int(last_ns), int(number)) for row, last_ns, number in known["unheard"]}
             unknown, config = int(known["unknown"]), str(known["config"])
             entity = np.array(state["entity"], np.int32)
         except (KeyError, TypeError, ValueError) as error:
@@ -332,12 +332,42 @@ class Panel:
         self._table.restore(state)
         self._absence.restore(state)
         self._heirs.restore(lambda: ((row, self._series(row)) for row in range(len(self._table))))
-        self._entities, self._told, self._stuck, self.unknown = entities, told, stuck, unknown
+        self._entities, self._told, self._lasting, self.unknown = entities, told, lasting, unknown
+        self._unheard = unheard
         self._entity = np.full(max(256, len(entity)), NOT_WATCHED, np.int32)
         self._entity[: len(entity)] = entity
         if config != self.config.sha256:
             for row in range(len(self._table)):
                 self._describe(row, self._series(row))
+
+    def covered_by(self, older: State) -> float:
+        """See `flow.stage.Adopts`."""
+        known = np.isin(self._table.sids, np.asarray(older["sids"], np.int64))
+        return float(known.mean()) if len(known) else 1.0
+
+    def adopt(self, older: State) -> None:
+        """See `flow.stage.Adopts`. An entity that only the older state knows is missed once it has been heard here."""
+        before = len(self._table)
+        taken = self._table.adopt(older)
+        for row in range(before, len(self._table)):
+            self._meet(row)
+            if self._entity[row] != NOT_WATCHED:
+                self._unheard[row] = (int(self._table.rows["last_ns"][row]), int(self._entity[row]))
+                self._entity[row] = NOT_WATCHED
+        self._table.rows["donor"][taken] = 0
+        for row in taken.tolist():
+            self._describe(row, self._series(row))
+
+    def _hear(self) -> None:
+        """Watch series that came with somebody's history, from when they are heard."""
+        for row, (last_ns, entity) in list(self._unheard.items()):
+            if self._table.rows["last_ns"][row] > last_ns:
+                self._entity[row] = entity
+                del self._unheard[row]
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        self.restore(move.panel_of(self.lend(), mine.sids(self._table.sids), self._table.rows.dtype))
 
 
 def _event_of(row: Any, number: int) -> Event:
@@ -352,4 +382,5 @@ def _event_of(row: Any, number: int) -> Event:
         "margin": row["worst_margin"],
         "effect": row["worst_effect"],
         "side": row["side"],
+        "basis": basis_of(row),
     }

@@ -28,7 +28,7 @@ from twofold.aiops.detect.groups import (
 )
 from twofold.aiops.detect.ratio import Recent
 from twofold.aiops.detect.windows import Chunks, Int64s, WindowConfig
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import Spans
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.example import Exemplar
@@ -267,6 +267,10 @@ class Red:
         self._groups.restore(state)
         self._recent.restore(state)
         self._chunks.restore(state)
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        self._chunks.keep("detail", self._groups.keep(mine))
 
 
 def _values(group: Int64s, duration_ns: Int64s, groups: int, width_ns: int) -> npt.NDArray[np.float64]:

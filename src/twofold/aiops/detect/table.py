@@ -60,6 +60,10 @@ class Table:
         return Counter({OUTCOMES[n]: int(count) for n, count in enumerate(self._outcomes) if count})
 
     @property
+    def _layout(self) -> bytes:
+        return repr(self._type).encode()
+
+    @property
     def bytes_per_series(self) -> int:
         """State of one series, without the spare rows of growth."""
         return int(self._type.itemsize) + 8 + 2 * 4
@@ -114,8 +118,8 @@ class Table:
             scores = back
         return scores, events
 
-    def settle(self, row: int) -> None:
-        """End what a row holds of an open finding."""
+    def settle(self, row: int | Int64s) -> None:
+        """End what rows hold of open findings."""
         for name in (
             "opened",
             "calm",
@@ -126,8 +130,25 @@ class Table:
             "side",
             "worst_score",
             "worst_effect",
+            "stuck",
         ):
             self.rows[name][row] = 0
+
+    def adopt(self, state: State) -> Int64s:
+        """Take rows from a state of another table where they know more samples; gives their rows here.
+
+        Rows with an open finding, and those of a state with another layout, are left as they are.
+        """
+        if bytes(state["layout"]) != self._layout:
+            return np.empty(0, np.int64)
+        theirs = np.ascontiguousarray(state["rows"], np.uint8).reshape(-1).view(self._type)
+        at = self.locate(np.asarray(state["sids"], np.int64))
+        more = (theirs["count"] > self.rows["count"][at]) & (self.rows["opened"][at] == 0)
+        taken: Int64s = at[more].astype(np.int64)
+        self.rows[taken] = theirs[more]
+        self.rows["donor"][taken] = 0
+        self.settle(taken)
+        return taken
 
     def snapshot(self) -> dict[str, npt.NDArray[np.generic] | bytes]:
         """Rows as bytes, with the layout they have."""
@@ -139,13 +160,13 @@ class Table:
             "rows": self.used.view(np.uint8).reshape(len(self), self._type.itemsize),  # not field by field
             "sids": self.sids,
             "outcomes": self._outcomes,
-            "layout": repr(self._type.descr).encode(),
+            "layout": self._layout,
         }
 
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave. Raises `Corrupt` when rows have another layout."""
         try:
-            if bytes(state["layout"]) != repr(self._type.descr).encode():
+            if bytes(state["layout"]) != self._layout:
                 raise Corrupt("panel state has rows of another layout; start this version from an empty state")
             sids = np.asarray(state["sids"], np.int64)
             data = np.ascontiguousarray(state["rows"], np.uint8).reshape(len(sids), self._type.itemsize)

@@ -155,6 +155,14 @@ class Chunks:
         self._windows.closed_ns, self.late, self._last = closed_ns, late, last
         self._open = opened
 
+    def keep(self, column: str, own: npt.NDArray[np.bool_]) -> None:
+        """Forget rows of open windows whose number in that column is not among the own ones."""
+        for start, batches in list(self._open.items()):
+            kept = [batch.filter(pa.array(own[batch.column(column).to_numpy()])) for batch in batches]
+            self._open[start] = [batch for batch in kept if batch.num_rows]
+            if not self._open[start]:
+                del self._open[start]
+
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from twofold.records.series import Series, SeriesKind
+from twofold.stats.series.layout import BY_CYCLE, BY_DAY, BY_LEVEL, BY_WEEK
 
 _IDENTITY: Final = frozenset(
     {
@@ -30,6 +31,14 @@ _BYTES: Final = ((1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
 _SECONDS: Final = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (0.0, "us", 1e6))
 _NOTHING: Final = 1e-3
 _TINY, _HUGE, _THREE_DIGITS = 1e-4, 1e6, 1e3
+_LEVELS: Final = {
+    BY_LEVEL: "expected",
+    BY_DAY: "usual level at this time of day",
+    BY_WEEK: "usual {day}-{part} level (UTC)",
+    BY_CYCLE: "usual level at this point of its cycle",
+}
+_DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_PARTS: Final = ("night", "morning", "afternoon", "evening")
 _RATIO_LEAST: Final = 0.05  # below this share of the value, an expected value is next to nothing: no ratio
 
 
@@ -113,13 +122,21 @@ def who(series: Series) -> str:
     return f"{owner} {text}" if text.startswith("->") else f"{owner} ({text})"
 
 
-def left_band(series: Series, value: float, expected: float, onset: datetime) -> str:
-    """Why a finding opened."""
+def left_band(series: Series, value: float, expected: float, onset: datetime, basis: int = BY_LEVEL) -> str:
+    """Why a finding opened; `basis` is what the expected value stands on.
+
+    >>> series = Series(sid=1, metric="latency", entity="service:cart", unit="s")
+    >>> left_band(series, 0.61, 0.1, datetime(2026, 1, 6, 10, 2), BY_WEEK)
+    'latency of cart is 610 ms, 6.1 x its usual Tuesday-morning level (UTC) of 100 ms, since 10:02:00'
+    >>> left_band(series, 0.61, 0.0, datetime(2026, 1, 6, 10, 2), BY_WEEK)
+    'latency of cart is 610 ms, usual Tuesday-morning level (UTC) 0 s, since 10:02:00'
+    """
     unit = unit_of(series)
+    level = _LEVELS[basis].format(day=_DAYS[onset.weekday()], part=_PARTS[onset.hour * len(_PARTS) // 24])
     if expected and abs(expected) > _RATIO_LEAST * abs(value) and value / expected > 0:
-        against = f"{_digits(value / expected)} x its expected {quantity(expected, unit)}"
+        against = f"{_digits(value / expected)} x its {level}{' of' if basis else ''} {quantity(expected, unit)}"
     else:
-        against = f"expected {quantity(expected if abs(expected) > _NOTHING * abs(value) else 0.0, unit)}"
+        against = f"{level} {quantity(expected if abs(expected) > _NOTHING * abs(value) else 0.0, unit)}"
     return f"{series.metric} of {who(series)} is {quantity(value, unit)}, {against}, since {onset:%H:%M:%S}"
 
 
@@ -136,6 +153,37 @@ def stuck(series: Series, value: float, onset: datetime, times: float) -> str:
         f"{series.metric} of {who(series)} has stood at exactly {level} since {onset:%H:%M:%S}, "
         f"{times:.0f} x as long as ever before"
     )
+
+
+def stopped(series: Series, usual: float, onset: datetime, times: float) -> str:
+    """Why a series that never rests and shows 0 is told."""
+    return (
+        f"{series.metric} of {who(series)} has been 0 since {onset:%H:%M:%S}, {times:.0f} x as long as ever before; "
+        f"usually {quantity(usual, unit_of(series))}"
+    )
+
+
+def swings(series: Series, value: float, usual: float, onset: datetime) -> str:
+    """Why a series that swings otherwise than it does is told.
+
+    >>> swings(Series(sid=1, metric="cpu", entity="host:a"), 0.03, 0.01, datetime(2026, 1, 6, 10, 2))
+    'cpu of a swings by 0.03, usually by 0.01: 3 x as much, since about 10:02'
+    """
+    unit = unit_of(series)
+    return (
+        f"{series.metric} of {who(series)} swings by {quantity(value, unit)}, usually by {quantity(usual, unit)}: "
+        f"{_digits(value / usual) if usual else 'many'} x as much, since about {onset:%H:%M}"
+    )
+
+
+def swings_as_before(series: Series, lasted_s: float) -> str:
+    """Why that is over."""
+    return f"{series.metric} of {who(series)} swings as it did before, after {duration(lasted_s)}"
+
+
+def swings_on(series: Series, lasted_s: float) -> str:
+    """Why it is usual now."""
+    return f"{series.metric} of {who(series)} has swung like that for {duration(lasted_s)}: that is usual now"
 
 
 def moves_again(series: Series, lasted_s: float) -> str:

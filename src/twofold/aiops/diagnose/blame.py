@@ -1,7 +1,7 @@
 """Where blame comes to rest: symptoms that pass along calls are handed to the callee that explains them.
 
 Every entity starts with the weight of its own symptoms. What an entity makes itself (CPU, memory,
-disk, drift, silence) stays. What passes from callee to caller (latency, errors) is handed down,
+disk, drift, silence) stays. What passes from callee to caller (latency, errors, burnt budget) is handed down,
 in the share in which the callee, or the caller's view of that callee, is anomalous too; what nobody
 below explains stays. It is a random walk down the calls that stops where the explanation ends.
 """
@@ -19,7 +19,7 @@ from twofold.aiops.diagnose.symptom import Symptom
 from twofold.records.signal import Signal
 from twofold.stats.graph import Graph
 
-_CARRIED: Final = (Signal.LATENCY, Signal.ERRORS, Signal.DRIFT)
+_CARRIED: Final = (Signal.LATENCY, Signal.ERRORS, Signal.OBJECTIVE, Signal.DRIFT)
 _EXPLAINS: Final[Mapping[Signal, Mapping[Signal, float]]] = {
     Signal.LATENCY: {
         Signal.LATENCY: 1.0,
@@ -37,6 +37,17 @@ _EXPLAINS: Final[Mapping[Signal, Mapping[Signal, float]]] = {
         Signal.LATENCY: 0.6,
         Signal.MEMORY: 0.4,
         Signal.DISK: 0.4,
+    },
+    Signal.OBJECTIVE: {
+        Signal.OBJECTIVE: 1.0,
+        Signal.ERRORS: 1.0,
+        Signal.LATENCY: 1.0,
+        Signal.SELF_TIME: 1.0,
+        Signal.AVAILABILITY: 1.0,
+        Signal.CPU: 0.5,
+        Signal.MEMORY: 0.4,
+        Signal.DISK: 0.4,
+        Signal.QUEUE: 0.5,
     },
     Signal.DRIFT: {Signal.DRIFT: 1.0},
 }

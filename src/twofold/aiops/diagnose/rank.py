@@ -13,6 +13,7 @@ from twofold.records.signal import Signal
 from twofold.stats.graph import Graph
 
 _MUTE = ("dataset:", "database:", "queue:")
+_BURNS = (Signal.LATENCY, Signal.ERRORS, Signal.AVAILABILITY)
 _SLOW = (Signal.MEMORY, Signal.DISK, Signal.QUEUE, Signal.DRIFT)
 
 
@@ -49,6 +50,7 @@ def rank(
     A change counts only on an entity where blame rests, so an innocent deploy elsewhere never appears.
     """
     config = config or RankConfig()
+    symptoms = _apart(symptoms)
     recent = list(changes)
     blames = assign(symptoms, graph, config, _hints(symptoms, recent, config))
     slow = _slow(symptoms)
@@ -65,6 +67,12 @@ def rank(
         return []
     scored.sort(key=lambda row: (-row[0], row[1]))
     return [Ranked(entity, score / total, blame, change, lead_s) for score, entity, blame, change, lead_s in scored]
+
+
+def _apart(symptoms: Sequence[Symptom]) -> list[Symptom]:
+    """Without burnt budgets of entities whose errors or slowness show by themselves: that would be said twice."""
+    plain = {each.entity for each in symptoms if each.signal in _BURNS}
+    return [each for each in symptoms if each.signal is not Signal.OBJECTIVE or each.entity not in plain]
 
 
 def _early(late_s: float, config: RankConfig) -> float:

@@ -68,7 +68,8 @@ def callee_of(finding: Finding, graph: Graph) -> str:
 
     The readable labels say `-> payment`; the topology tells which entity of that name is called.
     """
-    name = next((each.strip()[2:].strip() for each in finding.labels_text.split(",") if _ARROW in each), "")
+    parts = (part.strip() for part in finding.labels_text.split(","))
+    name = next((part.removeprefix(_ARROW).strip() for part in parts if part.startswith(_ARROW)), "")
     if not name or ":" in name:
         return name
     return next((each for each in graph.callees(finding.entity) if name_of(each) == name), f"service:{name}")

@@ -8,13 +8,12 @@ from typing import Final
 
 from twofold.records.series import Series, SeriesKind
 from twofold.records.signal import Signal, signal_of
+from twofold.records.slo import BUDGET
 
 _CONSUMED: Final = frozenset({Signal.DISK, Signal.MEMORY})
 _FREE: Final = re.compile(r"(^|[._])(free|avail|available|remaining|left)($|[._])")
 _SHARE: Final = re.compile(r"(ratio|utilization|utilisation|usage_ratio|used_ratio|fraction)$")
 _PERCENT: Final = re.compile(r"(percent|pct)$")
-BUDGET: Final = "slo.budget_left"
-"""What is left of an objective's error budget runs out like a disk; the stage of objectives derives it from spans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ def limit_of(series: Series) -> Limit | None:
     >>> limit_of(Series(sid=1, metric="process.memory.usage", unit="By")) is None
     True
     """
-    if series.metric == BUDGET:
+    if series.metric == BUDGET:  # runs out like a disk; the stage of objectives derives it from spans
         return Limit(value=0.0, rising=False)
     if series.kind is not SeriesKind.GAUGE or signal_of(series.metric) not in _CONSUMED:
         return None

@@ -20,10 +20,11 @@ from twofold.aiops.forecast.choice import Choice
 from twofold.aiops.forecast.config import CapacityConfig
 from twofold.aiops.forecast.engines import Engine
 from twofold.aiops.forecast.limits import Limit, limit_of
+from twofold.aiops.forecast.move import kept
 from twofold.aiops.forecast.rings import Ring
 from twofold.aiops.forecast.words import reason, subject
 from twofold.errors import Corrupt, NotFound
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.codec import decode, encode
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT
@@ -302,3 +303,7 @@ class Capacity:
         self._meet()
         if not (self._watched == kept).all():
             raise Corrupt("the series with a limit are not those of the state; replay the journal")
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        self.restore(kept(self.snapshot(), mine.sids(self._index.sids)))

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from twofold.aiops.forecast.limits import BUDGET
 from twofold.records.series import Series
 from twofold.records.signal import Signal, signal_of
+from twofold.records.slo import BUDGET
 
 _NAMES: Final = {Signal.DISK: "disk", Signal.MEMORY: "memory"}
 _PLACES: Final = ("slo", "mountpoint", "system.filesystem.mountpoint", "device", "system.device", "volume", "path")

@@ -1,12 +1,12 @@
 """Decoded telemetry to the journal's frames, spread over its partitions.
 
-Samples go by their sid, lines and spans by their entity, so that everything of one series or one
-entity stands in one partition, in the order of its arrival.
+Everything goes by its entity, so that what an entity sends stands in one partition, in the order of its arrival.
+What only makes sense together goes to the first partition: alerts from outside, exemplars, and of all spans what tells
+who called whom. Changes go to all.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,8 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twofold.aiops.ingest.rows import Rows
-from twofold.records.columns import samples_batch
-from twofold.records.event import Event
+from twofold.flow.homes import FIRST, Homes, partition_of
+from twofold.records.columns import LINKS, samples_batch
+from twofold.records.entity import EntityKind, entity_id
+from twofold.records.event import Event, EventKind
 from twofold.records.example import Exemplar
 from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.series import Series
@@ -36,15 +38,16 @@ class Origin:
     time_ns: int
 
 
-def sample_frames(rows: Rows, definitions: Sequence[Series], origin: Origin, partitions: int) -> list[Frame]:
+def sample_frames(rows: Rows, definitions: Sequence[Series], origin: Origin, homes: Homes) -> list[Frame]:
     """A frame of new definitions, then frames of samples, for each partition that gets any."""
-    if partitions == 1:
-        return _samples(rows.sid, rows.time_ns, rows.value, definitions, origin, 0)
+    if homes.partitions == 1:
+        return _samples(rows.sid, rows.time_ns, rows.value, definitions, origin, FIRST)
     frames: list[Frame] = []
-    target = rows.sid % partitions
-    for partition in range(partitions):
+    target = homes.of(rows.sid, origin.tenant)
+    defined = homes.of(np.array([series.sid for series in definitions], np.int64), origin.tenant).tolist()
+    for partition in range(homes.partitions):
         mine = target == partition
-        own = [series for series in definitions if series.sid % partitions == partition]
+        own = [series for series, home in zip(definitions, defined, strict=True) if home == partition]
         frames += _samples(rows.sid[mine], rows.time_ns[mine], rows.value[mine], own, origin, partition)
     return frames
 
@@ -64,15 +67,18 @@ def _samples(
 
 
 def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partitions: int) -> list[Frame]:
-    """A frame of lines, spans or predictions for each partition that gets any, by entity (or model)."""
+    """A frame of lines, spans or predictions for each partition that gets any, by entity (that of the model)."""
     if not batch.num_rows:
         return []
     if partitions == 1:
-        return _batch(kind, batch, origin, 0)
+        return _batch(kind, batch, origin, FIRST)
     keys = batch.column("model" if kind is FrameKind.PREDICTIONS else "entity")
-    home = np.array([partition_of(name, partitions) for name in keys.dictionary.to_pylist()])
+    names = keys.dictionary.to_pylist()
+    if kind is FrameKind.PREDICTIONS:
+        names = [entity_id(EntityKind.MODEL, name) for name in names]
+    home = np.array([partition_of(name, partitions) for name in names])
     target = home[keys.indices.to_numpy()]
-    frames: list[Frame] = []
+    frames = _batch(FrameKind.LINKS, batch.select(LINKS.names), origin, FIRST) if kind is FrameKind.SPANS else []
     for partition in np.unique(target).tolist():
         part = batch.filter(pa.array(target == partition))
         frames += _batch(kind, part, origin, partition)
@@ -80,39 +86,26 @@ def batch_frames(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partiti
 
 
 def event_frames(events: Iterable[Event], origin: Origin, partitions: int) -> list[Frame]:
-    """A frame of events for each partition that gets any, by entity."""
+    """A frame of events for the first partition, and one of changes for every other: they excuse what callers see."""
     homes: dict[int, list[Event]] = {}
     for event in events:
-        homes.setdefault(partition_of(event.entity, partitions), []).append(event)
+        for partition in range(partitions if event.kind is EventKind.CHANGE else 1):
+            homes.setdefault(partition, []).append(event)
     return [
         _frame(FrameKind.EVENTS, encode_events(found), len(found), origin, partition)
         for partition, found in sorted(homes.items())
     ]
 
 
-def exemplar_frames(exemplars: Iterable[Exemplar], origin: Origin, partitions: int) -> list[Frame]:
-    """A frame of exemplars for each partition that gets any, by entity."""
-    homes: dict[int, list[Exemplar]] = {}
-    for exemplar in exemplars:
-        homes.setdefault(partition_of(exemplar.entity, partitions), []).append(exemplar)
-    return [
-        _frame(FrameKind.EXEMPLARS, encode_exemplars(found), len(found), origin, partition)
-        for partition, found in sorted(homes.items())
-    ]
+def exemplar_frames(exemplars: Iterable[Exemplar], origin: Origin) -> list[Frame]:
+    """A frame of exemplars, if there are any."""
+    found = list(exemplars)
+    return [_frame(FrameKind.EXEMPLARS, encode_exemplars(found), len(found), origin, FIRST)] if found else []
 
 
 def tick_frames(origin: Origin, partitions: int) -> list[Frame]:
     """The receivers' clock, to every partition."""
     return [_frame(FrameKind.TICK, b"", 0, origin, partition) for partition in range(partitions)]
-
-
-def partition_of(name: str, partitions: int) -> int:
-    """Partition of an entity; the same in every process.
-
-    >>> partition_of("service:cart", 1)
-    0
-    """
-    return zlib.crc32(name.encode()) % partitions
 
 
 def _batch(kind: FrameKind, batch: pa.RecordBatch, origin: Origin, partition: int) -> list[Frame]:

@@ -21,6 +21,7 @@ from twofold.aiops.ingest.rows import CARDINALITY, Rows
 from twofold.aiops.ingest.series import SeriesIndex
 from twofold.aiops.ingest.status import reason_of
 from twofold.errors import TwofoldError
+from twofold.flow.homes import Homes
 from twofold.records.event import Event
 from twofold.records.frame import Frame, FrameKind, Lane
 from twofold.records.time import SECOND_NS
@@ -57,6 +58,7 @@ class Intake:
         self._clocks = Clocks(config.clean.skew, counts.clock)
         self._lines = LineCleaner(config.clean, counts.scrubbed)
         self._partitions = len(journal.partitions())
+        self._homes = Homes(catalog, self._partitions)
         self._live: set[str] = set()
 
     def origin(self, tenant: str, lane: Lane) -> Origin:
@@ -86,9 +88,9 @@ class Intake:
         if outcome.rejected.keys() & CARDINALITY:
             outcome.notes = self.index.notes(origin.tenant)
         definitions = self.index.pending(rows.sid, origin.tenant)  # also of samples that are dropped: else they pend on
-        frames = sample_frames(kept, definitions, origin, self._partitions)
+        frames = sample_frames(kept, definitions, origin, self._homes)
         if exemplars is not None:
-            frames += exemplar_frames(exemplars.finish(), origin, self._partitions)
+            frames += exemplar_frames(exemplars.finish(), origin)
         self._append(frames, outcome, origin, also=exemplars.outcome if exemplars is not None else None)
         self.index.written(definitions, origin.tenant)
         if origin.lane is Lane.LIVE and kept.points:

@@ -8,7 +8,7 @@ idempotent (promise P3).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,12 +22,14 @@ from twofold.flow.workflow import Context, Json, StepFailed, StepInterrupted
 from twofold.records.alert import Alert, AlertState
 from twofold.records.incident import Incident, IncidentState, TimelineKind
 from twofold.records.runbook import Execution, ExecutionState, Runbook, Step, StepRun, StepState
+from twofold.records.slo import BURN, SLOW_BURN
 from twofold.store.ledger import Ledger
 
 NAME: Final = "runbook"
 DECISION: Final = "decision"
 _DECIDE_S: Final = 24 * 3600.0
 _POLL_S: Final = 1.0
+_BURN_S: Final = 2700.0
 
 _ORDER: Final = (
     StepState.PENDING,
@@ -81,7 +83,10 @@ class Executor:
         self._set(key, tenant, state=ExecutionState.VERIFYING)
         within_s = runbook.verify.within_s
         verified = context.step(
-            "verify", lambda: self._verify(execution, within_s), idempotent=True, timeout_s=within_s + 60
+            "verify",
+            lambda: self._verify(execution, within_s),
+            idempotent=True,
+            timeout_s=max(within_s, _BURN_S) + 60,
         )
         if not verified["recovered"]:
             return self._finish(key, tenant, ExecutionState.FAILED, verified["text"], TimelineKind.VERIFIED)
@@ -165,16 +170,17 @@ class Executor:
 
     def _verify(self, execution: Execution, within_s: float) -> Json:
         """Recovered when no alert of the incident on a target, and none opened by the fault, still fires."""
-        deadline = time.monotonic() + within_s
+        begun = time.monotonic()
         while True:
             incident = self._ledger.get(Incident, execution.incident, tenant=execution.tenant)
             alerts = self._ledger.find(Alert, tenant=execution.tenant, where={"incident": incident.id}, limit=1000)
             firing = [alert for alert in alerts if alert.state is not AlertState.RESOLVED]
             if not firing or incident.state is IncidentState.RESOLVED:
                 return {"recovered": True, "text": f"Recovered: all {len(alerts)} signals are back in their bands"}
-            if time.monotonic() >= deadline:
+            patience_s = patience(alerts, within_s)
+            if time.monotonic() >= begun + patience_s:
                 names = ", ".join(sorted({f"{alert.entity} {alert.signal}" for alert in firing})[:3])
-                return {"recovered": False, "text": f"Not recovered within {within_s:g} s: still firing {names}"}
+                return {"recovered": False, "text": f"Not recovered within {patience_s:g} s: still firing {names}"}
             time.sleep(_POLL_S)
 
     def _tell(self, execution: Execution, step: Step, state: StepState, output: str) -> str:
@@ -211,3 +217,9 @@ class Executor:
         execution = self._set(key, tenant, state=state, result=result, ended=now)
         note(self._ledger, entry(execution, kind, result, now, ref="result"))
         return {"state": state.value, "result": result}
+
+
+def patience(alerts: Sequence[Alert], within_s: float) -> float:
+    """How long to wait for recovery: where only error budgets tell of trouble, until their windows can be clean."""
+    burns = bool(alerts) and all(alert.signal in (BURN, SLOW_BURN) for alert in alerts)
+    return max(within_s, _BURN_S) if burns else within_s

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from twofold.aiops.topology.parents import Parents
 from twofold.errors import ConfigError, Corrupt
-from twofold.flow.stage import State
-from twofold.records.columns import Logs, Spans
+from twofold.flow.stage import Mine, State
+from twofold.records.columns import Links, Logs, Spans
 from twofold.records.entity import DEFAULT_TENANT, Edge, Entity, EntityKind, Relation, entity_id
 from twofold.records.series import Series
 from twofold.records.time import SECOND_NS, to_datetime
@@ -72,15 +72,21 @@ class Topology:
     A client span that names a service by another name than the one that answered (a proxy, a DNS
     name) makes no edge of its own.
 
+    Args:
+        linked: Who calls whom comes as `Links` of the spans of all partitions, to one of them; not from spans.
+
     Attributes:
         refused: Entities not taken because `max_entities` are known.
     """
 
     name: ClassVar[str] = "topology"
-    accepts: ClassVar[tuple[type, ...]] = (Spans, Logs, Series)
+    accepts: ClassVar[tuple[type, ...]] = (Spans, Links, Logs, Series)
 
-    def __init__(self, config: TopologyConfig | None = None, *, tenant: str = DEFAULT_TENANT) -> None:
+    def __init__(
+        self, config: TopologyConfig | None = None, *, tenant: str = DEFAULT_TENANT, linked: bool = False
+    ) -> None:
         self._config = config or TopologyConfig()
+        self._callers: type[Spans | Links] = Links if linked else Spans
         self._tenant = tenant
         self._parents = Parents(int(self._config.keep_s * SECOND_NS), self._config.max_spans)
         self._attributes: dict[str, dict[str, str]] = {}
@@ -100,9 +106,10 @@ class Topology:
         for item in items:
             if isinstance(item, Spans):
                 self._resources(item.data, item.data.column("start_ns"))
+            if isinstance(item, self._callers):
                 self._peers(item.data)
                 self._parents.add(item.data)
-            elif isinstance(item, Logs):
+            if isinstance(item, Logs):
                 self._resources(item.data, item.data.column("time_ns"))
             elif isinstance(item, Series) and item.entity:
                 self._resource(item.entity, item.labels, 0)
@@ -252,6 +259,15 @@ class Topology:
         self._matched = Counter({k: matched for k, matched, _ in observed})
         self._named = Counter({k: named for k, _, named in observed})
         self._aliases, self._joined_ns, self.refused = aliases, joined_ns, refused
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`: who calls whom is learnt in the first partition. Entities all may know."""
+        if mine.first:
+            return
+        for link in [link for link in self._link_seen_ns if link[2] is not Relation.RUNS_ON]:
+            self._forget(link)
+        self._aliases.clear()
+        self._parents = Parents(int(self._config.keep_s * SECOND_NS), self._config.max_spans)
 
 
 def confidence(matched: int, named: int) -> float:

@@ -14,6 +14,8 @@ from twofold.api.services import Services
 from twofold.api.views.detectors import NewBacktest, NewDetector, NewRules
 from twofold.api.views.page import Page
 from twofold.errors import InputError, NotFound
+from twofold.joints.hindsight import inside
+from twofold.joints.settings import demand_replayable
 from twofold.records.access import Permission
 from twofold.records.backtest import Backtest, BacktestState, Label
 from twofold.records.finding import FindingState
@@ -112,6 +114,8 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
     """Ask the worker for a replay of history; its progress and result show under `/backtests/{id}`."""
     if body.end <= body.start:
         raise InputError(f"the period ends at {body.end}, which is not after its start {body.start}")
+    labels = tuple(Label(**label.model_dump()) for label in body.labels)
+    inside(labels, body.start, body.end)
     model, version, rules = _what(body, services, caller.tenant)
     asked = Backtest(
         id=uuid.uuid4().hex,
@@ -123,7 +127,7 @@ def request_backtest(body: NewBacktest, caller: Caller, services: Svc) -> Backte
         warm_up_s=body.warm_up_s,
         requester=caller.name,
         created=datetime.now(UTC),
-        labels=tuple(Label(**label.model_dump()) for label in body.labels),
+        labels=labels,
         tenant=caller.tenant,
     )
     services.ledger.put(asked)
@@ -144,7 +148,10 @@ def _what(body: NewBacktest, services: Services, tenant: str) -> tuple[str, str,
             f"no version of {body.model!r} is live, and no rules are kept under that name", kind="Model", id=body.model
         )
     found = services.ledger.get(ModelVersion, f"{body.model}@{version}", tenant=tenant)
-    return body.model, version, services.models.rules(found)
+    rules = services.models.rules(found)
+    if not rules:
+        demand_replayable(found)
+    return body.model, version, rules
 
 
 def _newest_rules(services: Services, name: str, tenant: str) -> str:

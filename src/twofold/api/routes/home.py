@@ -9,6 +9,7 @@ from typing import Final
 from twofold.api.drift import drift_of, live_version, model_of
 from twofold.api.health import MOST, NOT_MERGED, UNRESOLVED, WRONG_NOW
 from twofold.api.router import Caller, Svc, router
+from twofold.api.routes.slos import declared
 from twofold.api.rules import needs
 from twofold.api.services import Services
 from twofold.api.views.forecasts import soonest
@@ -46,7 +47,9 @@ def get_home(caller: Caller, services: Svc) -> Home:
         noise_removed=NoiseRemoved(
             findings=counts.findings_24h, alerts=counts.alerts_24h, incidents=counts.incidents_24h
         ),
-        slos=sorted(ledger.find(SloStatus, tenant=tenant, limit=MOST), key=lambda slo: slo.budget_left),
+        slos=sorted(
+            declared(ledger.find(SloStatus, tenant=tenant, limit=MOST), services), key=lambda slo: slo.budget_left
+        ),
         forecasts=soonest(ledger.find(Forecast, tenant=tenant, where={"state": ForecastState.OPEN}, limit=MOST))[
             :_SHOWN
         ],

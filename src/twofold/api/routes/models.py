@@ -85,7 +85,7 @@ def get_model(model: str, caller: Caller, services: Svc) -> ModelDetail:
     "/models/{model}/releases",
     operation_id="release_model",
     status_code=201,
-    openapi_extra=needs(Permission.RELEASE, "version", "stage", "weight", "reason"),
+    openapi_extra=needs(Permission.RELEASE, "version", "stage", "weight", "reason", "accept_unknown"),
 )
 def release_model(model: str, body: NewRelease, caller: Caller, services: Svc) -> Release:
     """Put a version into a stage; appends to the release ledger."""
@@ -95,6 +95,7 @@ def release_model(model: str, body: NewRelease, caller: Caller, services: Svc) -
         stage=body.stage,
         weight=body.weight,
         reason=body.reason,
+        accept_unknown=body.accept_unknown,
         actor=caller.name,
         tenant=caller.tenant,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from twofold.api.router import After, Caller, Filter, Limit, Svc, page, router, where
 from twofold.api.rules import needs
+from twofold.api.services import Services
 from twofold.api.views.page import Page
 from twofold.records.access import Permission
 from twofold.records.slo import SloState, SloStatus
@@ -22,4 +25,10 @@ def list_slos(
 ) -> Page[SloStatus]:
     """How every objective stands; objectives are declared in the settings under `slos`."""
     conditions = where(entity=entity, state=state)
-    return page(services.ledger, SloStatus, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
+    found = page(services.ledger, SloStatus, tenant=caller.tenant, limit=limit, after=after, conditions=conditions)
+    return Page(items=declared(found.items, services), next=found.next)
+
+
+def declared(found: Iterable[SloStatus], services: Services) -> list[SloStatus]:
+    """Without those that the settings no longer name: nothing counts them any more."""
+    return [slo for slo in found if services.slos is None or slo.id in services.slos]

@@ -64,12 +64,16 @@ class ModelDetail(View):
 
 
 class NewRelease(View):
-    """`weight` is the canary's share of traffic."""
+    """`weight` is the canary's share of traffic.
+
+    `accept_unknown` lets a detector of our own go live although a gate cannot tell; never one that failed.
+    """
 
     version: Name
     stage: ReleaseStage
     weight: Annotated[float, Field(ge=0, le=1)] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    accept_unknown: bool = False
 
 
 class Train(View):

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twofold.errors import ConfigError, Corrupt, InputError
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.mlops.monitor.tally import FAILED, REQUESTS, ROWS, SUM, Tally, latency_s
 from twofold.records.columns import DerivedSamples, Predictions, samples_batch
 from twofold.records.entity import DEFAULT_TENANT, EntityKind, entity_id
@@ -243,3 +243,8 @@ class DriftStage:
         if width_ns != self._width_ns:
             raise Corrupt(f"counts are of windows of {width_ns} ns, now {self._width_ns}; replay the journal")
         self._closed_ns, self._tallies = closed_ns, tallies
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        own = (key for key in self._tallies if mine.entity(entity_id(EntityKind.MODEL, key[0])))
+        self._tallies = {key: self._tallies[key] for key in own}

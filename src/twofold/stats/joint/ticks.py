@@ -74,4 +74,4 @@ def tell(event: Any, at: int, rows: Any, row: int) -> None:  # pragma: no cover 
     event.z[at] = s.peak
     event.value[at] = value
     event.usual[at] = usual
-    event.expected[at] = value - s.z * usual
+    event.expected[at] = s.fast + s.zero

@@ -1,4 +1,4 @@
-"""A row that begins takes over what a sibling's row has learnt: usual sizes, season, rarity. Levels stay its own."""
+"""A row that begins takes over what a sibling's row has learnt: usual sizes, habits, rarity. Levels stay its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import kernel, part
+from twofold.stats.series.habits import BEGAN, BIN, CYCLE, PROFILE, SCALE, WEEK, WITH, WITHOUT, habit_at
+from twofold.stats.series.habits import begin as begin_habits
 from twofold.stats.series.layout import DAY_S, HEAD, NS
+from twofold.stats.series.peaks import CALIBRATED
+from twofold.stats.series.swings import USUAL
+from twofold.stats.series.swings import begin as begin_swings
 
 WORTH: Final = 60
 """Samples of its own that what was inherited is worth."""
@@ -23,6 +28,30 @@ ALIKE: Final = 4.0
 @part
 def _stretched(own: float, theirs: float, ratio: float) -> float:  # pragma: no cover - compiled
     return ratio * theirs if theirs > 0.0 else own
+
+
+@part
+def _take_habits(s: Any, d: Any, ratio: float) -> None:  # pragma: no cover - compiled
+    """What an old series keeps in the place of tails. One that is still being tried is tried anew."""
+    begin_habits(s)
+    begin_swings(s)
+    s.swing[USUAL] = d.swing[USUAL]
+    s.swing_spread = d.swing_spread
+    s.swing_seen = d.swing_seen
+    if d.habit_kind not in (WEEK, CYCLE):
+        return
+    s.habit[:] = d.habit
+    s.habit_kind = d.habit_kind
+    for j in (WITHOUT, WITH):
+        s.habit[j] *= ratio
+    if d.habit_kind == WEEK:
+        s.week_began = 0
+        s.habit[SCALE] *= ratio
+        s.habit[BIN] *= ratio
+        return
+    s.habit[BEGAN] = d.habit[BEGAN] + (d.first_ns - s.first_ns) * NS
+    for j in range(PROFILE, len(s.habit)):
+        s.habit[j] *= ratio
 
 
 @part
@@ -51,14 +80,19 @@ def take(s: Any, d: Any) -> bool:  # pragma: no cover - compiled
     s.peak_spread[:] = d.peak_spread
     s.moving[:] = d.moving
     s.most[:] = d.most
-    s.judged = d.judged
-    s.tails[:] = d.tails
+    if d.blocks >= CALIBRATED:
+        _take_habits(s, d, ratio)
+    else:
+        s.judged = d.judged
+        s.tails[:] = d.tails
     bins = len(s.season)
     for j in range(bins):
         s.season[j] = ratio * d.season[j]
     place = (s.last_ns * NS % DAY_S) / DAY_S * bins
     j = int(place)
     now = (1.0 - (place - j)) * s.season[j % bins] + (place - j) * s.season[(j + 1) % bins]
+    if s.blocks >= CALIBRATED:
+        now += habit_at(s, s.last_ns)
     s.slow = s.level - now
     s.fast_rest = s.fast - now
     s.drift = 0.0

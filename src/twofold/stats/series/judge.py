@@ -16,6 +16,7 @@ import math
 from typing import Any, Final
 
 from twofold.stats.jit import part
+from twofold.stats.series.habits import move_level
 from twofold.stats.series.layout import (
     DAY_S,
     DOWN,
@@ -252,7 +253,7 @@ def close(s: Any, what: int, y: float, season: float) -> None:  # pragma: no cov
     """Go on as normal after a finding; for a new level, with the level of now as the one to expect."""
     if what == NEW_LEVEL:
         s.level = s.fast
-        s.slow += s.drift
+        move_level(s, s.drift)
         s.recent = 0.0
     resume(s, y, season)
     settle(s)

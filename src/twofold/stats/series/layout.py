@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -16,17 +17,45 @@ TINY: Final = 1e-12
 
 GAUGE, COUNTER, DELTA, IGNORED = 0, 1, 2, 3
 UP, DOWN, FIRST_CHANGE = 1, 2, 4
-OPENED, RECOVERED, NEW_LEVEL, STUCK, MOVES_AGAIN = 1, 2, 3, 4, 5
+OPENED, RECOVERED, NEW_LEVEL, STUCK, MOVES_AGAIN, SWINGS, SWINGS_BACK, SWINGS_ON = 1, 2, 3, 4, 5, 6, 7, 8
+BY_LEVEL, BY_DAY, BY_WEEK, BY_CYCLE = 0, 1, 2, 3
+"""What an expected value stands on: the level before, or a habit of the day, of the week, or of a learnt period."""
 LATE, DUPLICATE, NOT_FINITE, RESET, TOO_LARGE, OUTCOMES = 0, 1, 2, 3, 4, 5
 LARGEST: Final = 1e18  # states are 32 bit, and must hold squares of such values
+
+
+SHARED: Final = {
+    "habit": ("tails", 0, "f4", (16,)),
+    "week": ("tails", 20, "i1", (42,)),
+    "week_began": ("tails", 62, "u2", ()),
+    "swing": ("last", 0, "f4", (2,)),
+    "swing_spread": ("judged", 0, "f4", ()),
+}
+"""What an old series keeps where a young one has the tails of its samples, see `stats.series.peaks.CALIBRATED`: the
+field that it shares, from which byte of it, and what."""
 
 
 def row_type(bins: int) -> np.dtype[Any]:
     """State of one series.
 
+    The tails of its samples are asked only while a series is young. Then their place belongs to what takes long to
+    learn: habits other than of the day (`stats.series.habits`), and how much it usually swings (`stats.series.swings`).
+
     Args:
         bins: Bins of the daily season, at least `HEAD`.
     """
+    own = _own(bins)
+    names = list(own.names or ())
+    fields: Mapping[str, Any] = own.fields or {}
+    formats, offsets = [fields[name][0] for name in names], [fields[name][1] for name in names]
+    for name, (place, first, kind, shape) in SHARED.items():
+        names.append(name)
+        formats.append(np.dtype((kind, shape)))
+        offsets.append(offsets[names.index(place)] + first)
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": own.itemsize, "aligned": True})
+
+
+def _own(bins: int) -> np.dtype[Any]:
     return np.dtype(
         [
             ("first_ns", "i8"),
@@ -43,6 +72,8 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("sides", "u1"),
             ("seasonal", "u1"),  # expected value is slow level + season rather than the reference level
             ("side", "i1"),  # of the open finding
+            ("habit_kind", "u1"),  # see `stats.series.habits`
+            ("swing_count", "u1"),  # samples in the present watch
             ("least", "f4"),  # floor of practical size, absolute
             ("share", "f4"),  # and relative to the expected value
             ("period_s", "f4"),
@@ -66,7 +97,6 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("level", "f4"),  # reference level of findings
             ("level_spread", "f4"),
             ("recent", "f4"),  # deviation from the expected value, over a few samples
-            ("judged", "f4"),  # samples in the histograms
             ("worst_score", "f4"),
             ("worst_value", "f4"),  # less `zero`, as the levels
             ("worst_expected", "f4"),
@@ -75,6 +105,8 @@ def row_type(bins: int) -> np.dtype[Any]:
             ("block_s", "f4"),  # begin of the present block of peaks, after the first sample
             ("blocks", "u2"),
             ("peaks", "u2", (CHANNELS,)),  # blocks in which something moved
+            ("swing_seen", "u1"),  # watches
+            ("swing_proof", "i1"),  # what the last ones say for a change, signed
             ("peak", "f4", (CHANNELS,)),  # largest size of the present block
             ("usual_peak", "f4", (CHANNELS,)),  # median of the logarithms
             ("peak_spread", "f4", (CHANNELS,)),
@@ -95,6 +127,7 @@ def row_type(bins: int) -> np.dtype[Any]:
                 "u1",
                 (LAST,),
             ),  # bins of the last samples, four bits each, to take them back when they open a finding
+            ("judged", "f4"),  # samples in the histograms
             ("season", "f4", (bins,)),
         ],
         align=True,
@@ -114,6 +147,7 @@ EVENT: Final = np.dtype(
         ("effect", "f8"),
         ("now", "f8"),
         ("side", "i8"),
+        ("basis", "i8"),  # of `expected`: `BY_LEVEL` …
     ],
     align=True,
 )

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twofold.stats.jit import kernel, part
+from twofold.stats.series.habits import begin as begin_habits
+from twofold.stats.series.habits import habit_at
 from twofold.stats.series.heirs import take
-from twofold.stats.series.judge import close, judge, moved
+from twofold.stats.series.judge import judge, moved
 from twofold.stats.series.layout import (
     COUNTER,
     DAY_S,
@@ -23,19 +25,20 @@ from twofold.stats.series.layout import (
     IGNORED,
     LARGEST,
     LATE,
-    MOVES_AGAIN,
     NOT_FINITE,
     NS,
     OPENED,
     RESET,
-    STUCK,
     TOO_LARGE,
 )
+from twofold.stats.series.peaks import CALIBRATED, note, past
 from twofold.stats.series.peaks import begin as begin_peaks
-from twofold.stats.series.peaks import note, past
 from twofold.stats.series.score import count, forget, rank, score, season_at, start
 from twofold.stats.series.still import watch
+from twofold.stats.series.swings import begin as begin_swings
+from twofold.stats.series.telling import tell, tell_swings
 
+FIRST_STEP: Final = 10.0  # usual sizes that the first step of what never moved counts for
 SETTLED: Final = 20  # samples before sizes are trusted as peaks
 
 
@@ -79,52 +82,6 @@ def _tick(s: Any, time_ns: int, dt_s: float) -> None:  # pragma: no cover - comp
 
 
 @part
-def _write(s: Any, row: int, what: int, time_ns: int, now: float, event: Any) -> None:  # pragma: no cover - compiled
-    event.row = row
-    event.what = what
-    event.time_ns = time_ns
-    event.onset_ns = s.leave_ns
-    event.score = s.worst_score
-    event.value = s.worst_value + s.zero
-    event.expected = s.worst_expected + s.zero
-    event.margin = s.worst_margin
-    event.effect = s.worst_effect
-    event.now = now
-    event.side = s.side
-
-
-@part
-def _write_still(
-    s: Any, row: int, what: int, time_ns: int, now: float, event: Any
-) -> None:  # pragma: no cover - compiled
-    """What stands still: where, and how many times as long as ever before."""
-    event.row = row
-    event.what = what
-    event.time_ns = time_ns
-    event.onset_ns = time_ns - np.int64(s.still * s.period_s / NS)
-    event.score = 0.0
-    event.value = now
-    event.expected = now
-    event.margin = 0.0
-    event.effect = s.still / max(s.still_most, 1)
-    event.now = now
-    event.side = 0
-
-
-@part
-def _tell(
-    s: Any, row: int, what: int, time_ns: int, now: float, season: float, event: Any
-) -> None:  # pragma: no cover - compiled
-    """Write what opens or closes; after what closes a finding, go on as normal."""
-    if what in (STUCK, MOVES_AGAIN):
-        _write_still(s, row, what, time_ns, now, event)
-        return
-    _write(s, row, what, time_ns, now, event)
-    if what != OPENED:
-        close(s, what, now - s.zero, season)
-
-
-@part
 def _begin(s: Any, y: float, bins: int, time_ns: int) -> None:  # pragma: no cover - compiled
     """Gather the first samples, in the place of the season; with the last of them, start."""
     s.season[s.count] = y
@@ -140,28 +97,34 @@ def _learn(
     s: Any,
     y: float,
     season: float,
+    habit: float,
     place: float,
     bins: int,
     dt_s: float,
     time_ns: int,
     p: Any,
     ranks: npt.NDArray[np.float32],
-) -> int:  # pragma: no cover - compiled
-    """Score, judge and learn one sample; its rank is written where there is room. Says what opens or closes."""
+) -> tuple[int, float]:  # pragma: no cover - compiled
+    """Score, judge and learn one sample; its rank is written where there is room. What opens or closes, its shock."""
     expected = float(s.slow + season) if s.seasonal else float(s.level)
     quantum = float(s.quantum)
     counted, held = s.opened == 0.0, s.held
-    sizes = score(s, y, season, place, bins, dt_s, p)
+    sizes = score(s, y, season, habit, place, bins, dt_s, p)
     if len(ranks):
         ranks[0] = rank(s, sizes, past(s, sizes[0], sizes[1]))
     what = judge(s, y, expected, sizes, quantum, dt_s, time_ns, p)
-    if s.count > SETTLED:
-        note(s, sizes[0], sizes[1], time_ns, p)
-    if counted:
+    young = s.blocks < CALIBRATED
+    if young and counted:
         count(s, sizes, held, p.tail_cap)
-    if what == OPENED:
+    if young and what == OPENED:
         forget(s)
-    return int(what)
+    if s.count > SETTLED:
+        most = FIRST_STEP if quantum == 0.0 else LARGEST  # in which unit to measure what never moved is not known
+        note(s, min(sizes[0], most), min(sizes[1], most), time_ns, p)
+    if young and s.blocks >= CALIBRATED:
+        begin_habits(s)
+        begin_swings(s)
+    return int(what), sizes[0]
 
 
 @kernel
@@ -219,12 +182,16 @@ def learn(
             placed_ns = time_ns[i]
             place = (placed_ns * NS % DAY_S) / DAY_S * bins
         season = season_at(s, place, bins)
+        habit = habit_at(s, time_ns[i]) if s.blocks >= CALIBRATED else 0.0
+        season += habit
         step = abs(y - s.previous)
-        what = _learn(s, y, season, place, bins, dt_s, time_ns[i], p, scores[i : i + 1])
+        what, shock = _learn(s, y, season, habit, place, bins, dt_s, time_ns[i], p, scores[i : i + 1])
         what = what or watch(s, step, x)
         if what:
-            _tell(s, at[i], what, time_ns[i], x, season, events[written])
+            tell(s, at[i], what, time_ns[i], x, season, events[written])
             written += 1
+        elif s.blocks >= CALIBRATED:
+            written += tell_swings(s, at[i], shock, time_ns[i], x, p, events[written])
         moved(s, step, x)
         s.count += 1
     return len(at), written

@@ -16,13 +16,15 @@ from typing import Any, Final
 import numpy as np
 
 from twofold.stats.jit import part
+from twofold.stats.series.habits import TRIAL_WEEK, learn_habit, move_level
 from twofold.stats.series.layout import CHANNELS, DAY_S, HEAD, LAST, NS, TAIL_BINS, TINY
-from twofold.stats.series.peaks import log_size
+from twofold.stats.series.peaks import CALIBRATED, log_size
 from twofold.stats.series.tails import above, bin_of, tail
 
 RUN: Final = 8  # samples past the clip in a row after which a level follows faster
 STEP_SHARE: Final = 0.05  # of the mean step: lets a level move that began on a constant stretch
 FAR: Final = 6.0  # usual sizes of the smoothed residual that may be a new level
+QUANTUM: Final = 0.25  # of the smallest step: what counts is no larger for being rare
 STANDS_OUT: Final = 2.0  # 3 + how far past usual peaks: a run of samples that stand out
 STAY_GAP: Final = 10  # samples between two runs
 BEFORE: Final = 0.15  # share of earlier runs' best that is taken off a new one's
@@ -130,6 +132,7 @@ def _shift(
     s: Any,
     y: float,
     season: float,
+    habit: float,
     place: float,
     bins: int,
     base: float,
@@ -145,13 +148,15 @@ def _shift(
 
     limit = p.clip * (s.shift + STEP_SHARE * s.step + tiny)
     bounded = clip(from_slow, limit)
-    s.slow += slow_w * bounded
+    move_level(s, slow_w * bounded)
+    if s.blocks >= CALIBRATED and (s.opened == 0.0 or s.habit_kind == TRIAL_WEEK):
+        learn_habit(s, from_slow + habit, limit, dt_s, s.last_ns)
     _learn_season(s, place, bins, _calm(s) * bounded, dt_s, p)
     s.shift += scale_w * (min(abs(s.drift), 2.0 * limit) - s.shift)
     s.spread += scale_w * (min(abs(from_slow), 4.0 * limit) - s.spread)
     s.run_shift = min(s.run_shift + 1, 60000) if u > FAR else 0
     if s.run_shift > p.shift_points:
-        s.slow += s.drift
+        move_level(s, s.drift)
         s.drift = 0.0
         s.run_shift = 0
     return float(u), float(away)
@@ -200,15 +205,15 @@ def _age(s: Any, cap: float) -> None:  # pragma: no cover - compiled
 
 @part
 def score(
-    s: Any, y: float, season: float, place: float, bins: int, dt_s: float, p: Any
+    s: Any, y: float, season: float, habit: float, place: float, bins: int, dt_s: float, p: Any
 ) -> Sizes:  # pragma: no cover - compiled
     """Learn the sample but for histograms and peaks; how large it is in each channel.
 
-    `y` is the value less the row's `zero`, `season` is `season_at` this time of day, which is at `place` (in
-    bins), `dt_s` the time since the sample before.
+    `y` is the value less the row's `zero`, `season` what season and habit add to the slow level at this time and
+    `habit` the habit's part of it, `place` the time of day in bins, `dt_s` the time since the sample before.
     """
     tiny = 1e-9 * abs(y + s.zero) + 1e-7 * abs(y) + TINY
-    base = 0.02 * s.spread + tiny
+    base = 0.02 * s.spread + QUANTUM * s.quantum + tiny
     weights = (
         _calm(s) * weight(dt_s, p.scale_points * s.period_s, s.count),
         weight(dt_s, max(p.smooth_s, p.smooth_points * s.period_s), s.count),
@@ -216,7 +221,7 @@ def score(
         dt_s,
     )
     u_shock = _shock(s, y, season, base, tiny, weights, p)
-    u_shift, u_slow = _shift(s, y, season, place, bins, base, tiny, weights, p)
+    u_shift, u_slow = _shift(s, y, season, habit, place, bins, base, tiny, weights, p)
     s.step += weights[2] * (abs(y - s.previous) - s.step)
     s.previous = y
     return u_shock, u_shift, bin_of(u_shock), bin_of(u_shift), u_slow

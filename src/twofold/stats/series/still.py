@@ -1,7 +1,8 @@
 """Series that stand still although they never do: a sensor, an exporter or a cache that hangs sends one value.
 
-A gauge is stuck when it shows the same value, other than 0, for `TIMES` as long as ever before. Known must be
-a day of it, in which it moved ten times as long as it now stands still. That 0 stays 0 is no news: nothing happens.
+A gauge is stuck when it shows the same value for `TIMES` as long as ever before. Known must be a day of it, in
+which it moved ten times as long as it now stands still. That 0 stays 0 is no news, nothing happens, unless less of it
+hurts: then what never rests has stopped, and that holds of rates as well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.series.layout import GAUGE, MOVES_AGAIN, STUCK
+from twofold.stats.series.layout import DOWN, GAUGE, MOVES_AGAIN, STUCK
 from twofold.stats.series.peaks import CALIBRATED
 
 LEAST: Final = 20  # samples
@@ -37,7 +38,8 @@ def watch(s: Any, step: float, x: float) -> int:  # pragma: no cover - compiled
     s.still = min(s.still + 1, MOST)
     if s.stuck or s.still < max(LEAST, TIMES * s.still_most) or s.count < (LIVELY + 1) * s.still:
         return 0
-    if s.kind != GAUGE or x == 0.0 or s.blocks < CALIBRATED or s.opened > 0.0:
+    told = s.sides & DOWN if x == 0.0 else s.kind == GAUGE
+    if not told or s.blocks < CALIBRATED or s.opened > 0.0:
         return 0
     s.stuck = 1
     return STUCK

@@ -24,7 +24,8 @@ from twofold.records import columns
 from twofold.records.codec import from_json, to_json
 from twofold.records.event import Event
 from twofold.records.example import Exemplar
-from twofold.records.frame import Frame, FrameKind, Lane, Source
+from twofold.records.frame import Frame, FrameKind, Lane, Position, Source
+from twofold.records.handed import CARRIED, Handed
 from twofold.records.series import Series
 
 MAGIC: Final = b"\xf2TWF"
@@ -35,10 +36,12 @@ SCHEMAS: Final = {
     FrameKind.SAMPLES: columns.SAMPLES,
     FrameKind.LOGS: columns.LOGS,
     FrameKind.SPANS: columns.SPANS,
+    FrameKind.LINKS: columns.LINKS,
     FrameKind.PREDICTIONS: columns.PREDICTIONS,
 }
 """Schema of the payload, by kind."""
 
+_CARRIED: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in CARRIED}
 _PREFIX: Final = struct.Struct("<4sII")
 _BODY: Final = struct.Struct("<BBBBHIq")
 # Without threads: handing a buffer to a pool costs more than (de)compressing it, and far more on a busy machine.
@@ -177,6 +180,25 @@ def encode_exemplars(exemplars: Sequence[Exemplar]) -> bytes:
 def decode_exemplars(frame: Frame) -> list[Exemplar]:
     """Exemplars in an EXEMPLARS frame. Raises `Corrupt`."""
     return [_record(Exemplar, each, frame) for each in _array(frame)]
+
+
+def encode_handed(handed: Handed) -> bytes:
+    """Payload of a HANDED frame."""
+    parts = [[*position, [[type(each).__name__, to_json(each)] for each in made]] for position, made in handed.parts]
+    return orjson.dumps({"origin": handed.origin, "clock_ns": handed.clock_ns, "parts": parts})
+
+
+def decode_handed(frame: Frame) -> Handed:
+    """What a HANDED frame holds. Raises `Corrupt`."""
+    try:
+        told = orjson.loads(frame.payload)
+        parts = [
+            (Position(int(segment), int(offset)), [_record(_CARRIED[name], each, frame) for name, each in made])
+            for segment, offset, made in told["parts"]
+        ]
+        return Handed(origin=int(told["origin"]), clock_ns=int(told["clock_ns"]), parts=parts)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(f"the payload of a {frame.kind.name} frame is not what was handed over: {error!r}") from error
 
 
 def _array(frame: Frame) -> list[Any]:

@@ -27,7 +27,7 @@ from twofold.records.forecast import Forecast
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.model import DatasetVersion, ModelVersion, Project, Release, Run
 from twofold.records.runbook import Execution, Runbook
-from twofold.records.shadow import ShadowFinding, ShadowPage
+from twofold.records.shadow import ShadowFinding, ShadowPage, ShadowTime
 from twofold.records.slo import SloStatus
 from twofold.records.time import to_ns
 from twofold.records.verdict import Verdict
@@ -120,6 +120,7 @@ SPECS: Final = (
     Spec(kind=Finding, name="findings", keys=("entity", "series", "metric", "state", "detector"), time="onset"),
     Spec(kind=ShadowFinding, name="shadow_findings", keys=("detector", "entity", "series", "state"), time="onset"),
     Spec(kind=ShadowPage, name="shadow_pages", keys=("detector", "state", "merged_into"), time="detected"),
+    Spec(kind=ShadowTime, name="shadow_times", keys=("detector",), time="seen"),
     Spec(kind=SloStatus, name="slos", keys=("entity", "state"), time="updated"),
     Spec(kind=Forecast, name="forecasts", keys=("entity", "series", "state", "model"), time="made"),
     Spec(

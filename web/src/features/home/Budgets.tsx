@@ -21,7 +21,7 @@ export function Budgets({ slos }: { slos: readonly SloStatus[] }) {
             <ScoreBar
               share={1 - slo.budget_left}
               limit={1}
-              text={words.budgetLeft(formatPercent(slo.budget_left))}
+              text={slo.total === 0 ? words.noRequests : words.budgetLeft(formatPercent(slo.budget_left))}
               label={words.budgetUsed(formatPercent(1 - slo.budget_left))}
             />
             <span className={css.detail}>

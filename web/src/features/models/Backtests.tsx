@@ -18,6 +18,7 @@ import css from "./Models.module.css";
 
 const words = strings.backtests;
 const HOUR_MS = 3_600_000;
+const DAY_S = 86_400;
 const PERIODS = [1, 6, 24, 24 * 7, 24 * 30].map((hours) => ({
   value: String(hours),
   label: words.period(hours),
@@ -104,7 +105,7 @@ function Result({ backtest, open }: { backtest: Backtest; open: boolean }) {
         {going ? (
           <ScoreBar share={backtest.done} text={formatPercent(backtest.done)} label={words.replayed} />
         ) : null}
-        {figures ? <span>{words.pages(figures.pages, formatNumber(figures.pages_per_week))}</span> : null}
+        {figures ? <span>{paged(figures)}</span> : null}
         <span className={css.end}>
           <Ago time={backtest.created} />
         </span>
@@ -117,7 +118,9 @@ function Result({ backtest, open }: { backtest: Backtest; open: boolean }) {
         <div className={css.facts}>
           <Facts
             items={[
-              [words.found, `${figures.found} / ${figures.labels}`],
+              [words.observed, formatSeconds(figures.observed_s)],
+              [words.found, figures.labels > 0 ? `${figures.found} / ${figures.labels}` : words.noLabel],
+              ...(figures.outside > 0 ? [[words.outside, String(figures.outside)] as [string, string]] : []),
               [words.first, String(figures.first)],
               [
                 words.delay,
@@ -145,6 +148,10 @@ function Refused({ outcomes }: { outcomes: Backtest["outcomes"] }) {
   if (refused.length === 0) return null;
   const told = refused.map((each) => `${each.name} (${each.refused})`).join(", ");
   return <p className={css.facts}>{words.refused(told)}</p>;
+}
+
+function paged({ pages, pages_per_week, observed_s }: NonNullable<Backtest["figures"]>): string {
+  return observed_s < DAY_S ? words.pagesOnly(pages) : words.pages(pages, formatNumber(pages_per_week));
 }
 
 function Pages({ backtest }: { backtest: Backtest }) {

@@ -63,7 +63,7 @@ function Content({ model }: { model: ModelDetail }) {
             .filter((part) => part.stage === "shadow")
             .map((part) => <Shadow key={part.version} model={model.model} version={part.version} />)
         : null}
-      {model.kind === "detector" || model.kind === "rules" ? <Backtests model={model} /> : null}
+      {["detector", "ranker", "rules"].includes(model.kind) ? <Backtests model={model} /> : null}
       <div className={css.columns}>
         <Versions versions={model.versions} traffic={model.traffic} />
         <div className={css.form}>

@@ -1,4 +1,4 @@
-import { NativeSelect, TextInput } from "@mantine/core";
+import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { calls } from "../../api/calls";
 import type { ModelDetail, ReleaseStage } from "../../api/types";
@@ -26,6 +26,7 @@ export function PromoteForm({ model, close }: { model: ModelDetail; close: () =>
       stage,
       weight: releaseWeight(stage, String(form.get("weight") ?? "")),
       reason,
+      accept_unknown: form.get("accept_unknown") !== null,
     });
   return (
     <ReleaseForm
@@ -63,6 +64,9 @@ export function PromoteForm({ model, close }: { model: ModelDetail; close: () =>
           defaultValue="10"
           required
         />
+      ) : null}
+      {stage === "live" && model.kind !== "served" ? (
+        <Checkbox name="accept_unknown" label={words.acceptUnknown} description={words.acceptUnknownHint} />
       ) : null}
     </ReleaseForm>
   );

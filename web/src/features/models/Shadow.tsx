@@ -6,7 +6,7 @@ import { strings } from "../../strings";
 import { Badge } from "../../ui/Badge";
 import { EntityName } from "../../ui/EntityName";
 import { Facts } from "../../ui/Facts";
-import { formatPercent } from "../../ui/format";
+import { formatPercent, formatSeconds } from "../../ui/format";
 import { Loading, Problem } from "../../ui/Notice";
 import { Panel } from "../../ui/Panel";
 import { Cell, type Column, Table } from "../../ui/Table";
@@ -46,6 +46,7 @@ function Compared({ told }: { told: Rehearsal }) {
         <Facts
           items={[
             [words.since, <Ago key="since" time={told.since} />],
+            [words.judged, formatSeconds(told.judged_s)],
             [words.pages, `${told.pages} / ${told.champion_pages}`],
             [words.both, String(told.both)],
             [words.alone, `${alone} / ${told.only_champion.length}`],

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from twofold.aiops.detect import move
 from twofold.aiops.detect.floors import floor_of, kind_of
 from twofold.aiops.detect.joint import words
 from twofold.aiops.detect.joint.bars import Bars
@@ -23,7 +24,7 @@ from twofold.aiops.detect.joint.config import JointConfig
 from twofold.aiops.detect.joint.members import Members
 from twofold.aiops.detect.words import labels_text, unit_of
 from twofold.errors import Corrupt, NotFound
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.codec import from_json, to_json
 from twofold.records.columns import Samples
 from twofold.records.entity import DEFAULT_TENANT, Edge, Relation
@@ -306,6 +307,10 @@ class Joint:
             raise Corrupt(f"joint state does not fit this version: {error!r}; replay the journal") from error
         self._told = {key: each for key, each in told.items() if key[0] == layout.TOGETHER or self.config.apart}
         self._pending = [held] if len(held[0]) else []
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`."""
+        self.restore(move.joint_of(self.lend(), mine.sids(self._members.sids), mine.entity))
 
 
 def _joined(chunks: Sequence[Chunk]) -> Chunk:

@@ -221,6 +221,10 @@ class Rates:
             entities[str(name)] = _Entity(int(first_ns), held, int(rare), int(seen_ns), int(given))
         self._entities, self._registrar.refused = entities, int(plain["refused"])
 
+    def keep(self, mine: Callable[[str], bool]) -> None:
+        """Forget entities that are another partition's."""
+        self._entities = {name: entity for name, entity in self._entities.items() if mine(name)}
+
 
 def _mostly_errors(pair: _Pair) -> bool:
     return 2 * pair.errors > pair.lines

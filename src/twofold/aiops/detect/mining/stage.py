@@ -24,7 +24,7 @@ from twofold.aiops.detect.mining.rates import RateConfig, Rates, tallied
 from twofold.aiops.detect.mining.values import Odd, Values, ValuesConfig
 from twofold.aiops.detect.windows import WindowConfig, Windows
 from twofold.errors import Corrupt
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import DerivedSamples, Logs
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event, EventKind
@@ -310,6 +310,14 @@ class Mining:
             self._open = {start: [part] for (start, _), part in zip(told["windows"], parts, strict=True)}
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"template rates do not fit this version: {error!r}; replay the journal") from error
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`. What is known of templates, and of the values in them, every partition may know."""
+        own = np.array([mine.entity(name) for name in self._entities], np.bool_)
+        with self._lock:
+            self._rates.keep(mine.entity)
+            kept = {start: [rows[own[rows[:, 0]]] for rows in parts] for start, parts in self._open.items()}
+            self._open = {start: parts for start, parts in kept.items() if any(len(rows) for rows in parts)}
 
 
 def _bytes(column: pa.StringArray) -> tuple[np.ndarray, Int64s]:

@@ -302,6 +302,15 @@ class Habits:
         self._rows = np.concatenate([rows, np.zeros(max(64, len(rows)), _ROW)])
         self._groups = groups if len(groups) else np.zeros(64, _GROUP)
 
+    def unlearn(self, callees: npt.NDArray[np.bool_]) -> None:
+        """Learn calls of these callees anew, but for those that are told as changed: they end by themselves."""
+        named = np.array([bool(callee < len(callees) and callees[callee]) for _, callee in self.keys], np.bool_)
+        rows = self._rows[: len(self.keys)]
+        anew = named & (rows["onset_ns"] == 0)
+        fresh = np.zeros(1, _ROW)
+        fresh["spread"], fresh["hours_low"] = 1.0, 1.0
+        rows[anew] = fresh
+
 
 _ROW: Final = np.dtype(
     [

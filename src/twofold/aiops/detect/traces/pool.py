@@ -18,7 +18,7 @@ import pyarrow as pa
 from twofold.aiops.detect.groups import Group, Groups
 from twofold.aiops.detect.windows import NEVER
 from twofold.errors import ConfigError, Corrupt
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.time import SECOND_NS
 from twofold.stats.codes import first_of_each, id_numbers
 from twofold.stats.traces.columns import (
@@ -309,6 +309,18 @@ class Pool:
         self._held = len(waiting.span) + len(new.span)
         self.closed_ns, self.dropped, self.names = closed_ns, dropped, names
         self._numbers = {name: number for number, name in enumerate(names)}
+
+    def keep(self, mine: Mine) -> None:
+        """Forget waiting spans of entities that are another partition's."""
+        own = np.array([mine.entity(name) for name in self.names], np.bool_)
+        self._waiting, *self._new = (_pick(rows, own[rows.entity]) for rows in (self._waiting, *self._new))
+        self._held = sum(len(rows.span) for rows in (self._waiting, *self._new))
+
+    def elsewhere(self, mine: Mine) -> npt.NDArray[np.bool_]:
+        """Which names report spans of their own, in another partition."""
+        reports = np.zeros(len(self.names), np.bool_)
+        reports[: len(self._answers)] = self._answers[: len(self.names)] == _SEVERAL
+        return np.array([answers and not mine.entity(name) for name, answers in zip(self.names, reports, strict=True)])
 
 
 _SCHEMA: Final = pa.schema([pa.field(name, pa.from_numpy_dtype(kind)) for name, kind in _TYPES.items()])

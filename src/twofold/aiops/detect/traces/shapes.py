@@ -191,6 +191,10 @@ class Shapes:
         self._habits.restore(state)
         self._changes, self._sids, self._told, self._registrar.refused = changes, sids, told, refused
 
+    def unlearn(self, callees: npt.NDArray[np.bool_]) -> None:
+        """See `Habits.unlearn`."""
+        self._habits.unlearn(callees)
+
 
 def _example(change: Change, closed: Closed, calls: Asked) -> str:
     """Trace of a request of this window that shows the change, the slowest one."""

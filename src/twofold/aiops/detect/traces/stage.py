@@ -14,7 +14,7 @@ from twofold.aiops.detect.traces.shapes import Shapes
 from twofold.aiops.detect.traces.shares import Shares, told
 from twofold.aiops.detect.traces.times import Times, asked
 from twofold.aiops.detect.windows import WindowConfig, Windows
-from twofold.flow.stage import State
+from twofold.flow.stage import Mine, State
 from twofold.records.columns import Spans
 from twofold.records.entity import DEFAULT_TENANT
 from twofold.records.event import Event, EventKind
@@ -120,3 +120,9 @@ class Traces:
         for part in (self._times, self._pool, self._shares, self._shapes):
             part.restore(state)
         self._windows.closed_ns = self._pool.closed_ns
+
+    def keep(self, mine: Mine) -> None:
+        """See `flow.stage.Movable`. Calls of services that report elsewhere are learnt anew: less is seen of them."""
+        self._pool.keep(mine)
+        self._times.keep(mine)
+        self._shapes.unlearn(self._pool.elsewhere(mine))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from twofold.aiops.detect.groups import Group, GroupConfig, Groups, Metric
 from twofold.aiops.detect.traces.pool import Closed, Pool, Visits
+from twofold.flow.stage import Mine
 from twofold.records.frame import Lane
 from twofold.records.series import SeriesKind
 from twofold.records.time import SECOND_NS
@@ -105,3 +106,8 @@ class Times:
         """Take back what `snapshot` gave. Raises `Corrupt`."""
         self.groups.restore(state)
         self._callees.restore(state)
+
+    def keep(self, mine: Mine) -> None:
+        """Forget when groups of another partition were seen."""
+        self.groups.keep(mine)
+        self._callees.keep(mine)
