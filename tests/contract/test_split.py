@@ -16,6 +16,7 @@ from tests.unit.detect.telemetry import MemoryCatalog
 from twofold.flow.stage import Movable, Stage
 from twofold.records.columns import Batch, DerivedSamples, Logs, Predictions, Samples, Spans
 from twofold.records.series import Series
+from twofold.records.shadow import ShadowPage, ShadowTime
 
 ELSEWHERE = {"correlate", "delivery", "diagnose", "foretell", "slo"}
 """Not split: they stand in the first partition only, keep nothing, or know only the objectives that they are given."""
@@ -119,7 +120,7 @@ def test_both_halves_together_make_what_the_whole_had_made(
     if opener == "topology":  # who runs where is known to all, and told by all
         assert set(rows(made)) >= {one for one in expected if "CALLS" not in one}
         return
-    if opener == "shadow":  # each groups its own
-        made = [item for item in made if not type(item).__name__.endswith("Page")]
-        expected = Counter({one: n for one, n in expected.items() if not one.startswith("ShadowPage")})
+    if opener == "shadow":  # each groups its own, and tells what it judged of its own
+        made = [item for item in made if not isinstance(item, ShadowPage | ShadowTime)]
+        expected = Counter({one: n for one, n in expected.items() if not one.startswith(("ShadowPage", "ShadowTime"))})
     assert rows(made) == expected
