@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from twofold.records.forecast import Forecast, ForecastState
 from twofold.records.frame import Position
 from twofold.records.incident import Incident, TimelineEntry
 from twofold.records.model import ModelKind, ModelVersion, Release, ReleaseStage, Run, RunState
-from twofold.records.shadow import ShadowFinding, ShadowPage
+from twofold.records.shadow import ShadowFinding, ShadowPage, ShadowTime
 from twofold.records.time import SECOND_NS, to_datetime
 from twofold.records.trust import Trust
 from twofold.records.verdict import Verdict, VerdictSubject, VerdictValue
@@ -177,6 +178,10 @@ def test_only_time_with_telemetry_counts_for_a_shadow(plant: Plant) -> None:
     plant.restart()
     plant.run(300)
     assert judged_s(plant) == pytest.approx(1500, abs=65)
+    (told,) = plant.ledger.find(ShadowTime, tenant="main")
+    plant.ledger.put(replace(told, id=f"{told.run}/1", judged_s=60.0, points=7))
+    beside = rehearsal(plant.ledger, "panel", "2", tenant="main", now=plant.now())
+    assert (beside.judged_s, beside.points) == (told.judged_s, told.points + 7), "another partition tells of its own"
 
 
 def test_the_next_shadow_ends_the_one_before_which_earns_nothing_more(plant: Plant) -> None:

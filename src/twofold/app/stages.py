@@ -127,6 +127,7 @@ def builder(
                     shadow.config,
                     detector=shadow.id,
                     run=shadow.release,
+                    partition=partition,
                     correlate=config.correlate,
                     edges=ledger.find(Edge, tenant=tenant, limit=10_000),
                     limits=config.detectors.shadow,

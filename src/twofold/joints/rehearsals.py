@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from twofold.errors import Conflict, NotFound
+from twofold.errors import Conflict
 from twofold.joints.config import ShadowConfig
 from twofold.joints.successions import running_shadow
 from twofold.mlops.release.releases import Releases
@@ -78,13 +78,10 @@ def rehearsal(ledger: Ledger, model: str, version: str, *, tenant: str, now: dat
     )
 
 
-def _judged(ledger: Ledger, key: str, tenant: str) -> tuple[float, int]:
-    """Event time and samples that a run of a shadow judged; nothing before its first minute."""
-    try:
-        found = ledger.get(ShadowTime, key, tenant=tenant)
-    except NotFound:
-        return 0.0, 0
-    return found.judged_s, found.points
+def _judged(ledger: Ledger, run: str, tenant: str) -> tuple[float, int]:
+    """Event time and samples that a run of a shadow judged, in the partition that judged most."""
+    found = ledger.find(ShadowTime, tenant=tenant, where={"run": run}, limit=_PAGE)
+    return max((one.judged_s for one in found), default=0.0), sum(one.points for one in found)
 
 
 def same(page: ShadowPage, incident: Incident) -> bool:

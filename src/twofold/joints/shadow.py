@@ -51,6 +51,7 @@ class Shadow:
         config: Settings of the version.
         detector: Its `name@version`.
         run: Number of the release that made it a shadow: time judged counts for this run alone.
+        partition: Which part of the journal it sees; each tells its own time.
         correlate: Settings of grouping, as live.
         edges: The topology so far.
         limits: What it may cost.
@@ -69,12 +70,13 @@ class Shadow:
         *,
         detector: str = "panel@0",
         run: int = 0,
+        partition: int = 0,
         correlate: CorrelateConfig | None = None,
         edges: Sequence[Edge] = (),
         limits: ShadowConfig | None = None,
         tenant: str = DEFAULT_TENANT,
     ) -> None:
-        self.detector, self.run = detector, run
+        self.detector, self.run, self.partition = detector, run, partition
         self.dropped: Counter[str] = Counter()
         self._catalog, self._config, self._tenant = catalog, config, tenant
         self._settings, self._edges = correlate, tuple(edges)
@@ -87,6 +89,9 @@ class Shadow:
         self._correlate.process(self._edges)
         self._index = RowIndex()
         self._day, self._made = 0, 0
+        self._begin_time()
+
+    def _begin_time(self) -> None:
         self._began_ns = self._heard_ns = self._told_ns = self._judged_ns = 0
         self._points = self._judged_points = 0
 
@@ -137,7 +142,8 @@ class Shadow:
             return
         self._told_ns = watermark_ns
         yield ShadowTime(
-            id=f"{self.detector}#{self.run}",
+            id=f"{self.detector}#{self.run}/{self.partition}",
+            run=f"{self.detector}#{self.run}",
             detector=self.detector,
             began=to_datetime(self._began_ns),
             seen=to_datetime(watermark_ns),
@@ -235,6 +241,7 @@ class Shadow:
         self._panel.keep(mine)
         self._index = RowIndex(self._index.sids[mine.sids(self._index.sids)])
         if not mine.first:
+            self._begin_time()  # what it began with a copy of is told by the one that it is split from
             self._correlate = Correlate(self._settings)
             self._correlate.process(self._edges)
 

@@ -60,13 +60,15 @@ class ShadowTime:
     """What a shadow has judged since it began to run.
 
     Attributes:
-        id: `<detector>#<seq of the release that made it a shadow>`: what it earned in an earlier run counts no more.
+        id: `<run>/<partition>`, each partition tells of its own.
+        run: `<detector>#<seq of the release that made it a shadow>`: what it earned in an earlier run counts no more.
         began, seen: Event time at which it began, and the newest that it judged.
         judged_s: Event time in which there were samples to judge; a hole counts five minutes at most.
         points: Samples that it judged.
     """
 
     id: str
+    run: str
     detector: str
     began: datetime
     seen: datetime

@@ -21,6 +21,7 @@ const KEYS: Record<string, QueryKey[]> = {
   backtests: [["backtests"]],
   shadow_findings: [["shadow-findings"], ["rehearsal"]],
   shadow_pages: [["rehearsal"]],
+  shadow_times: [["rehearsal"]],
   entities: [["home"]],
   edges: [],
   runbooks: [["runbooks"]],

@@ -120,7 +120,7 @@ SPECS: Final = (
     Spec(kind=Finding, name="findings", keys=("entity", "series", "metric", "state", "detector"), time="onset"),
     Spec(kind=ShadowFinding, name="shadow_findings", keys=("detector", "entity", "series", "state"), time="onset"),
     Spec(kind=ShadowPage, name="shadow_pages", keys=("detector", "state", "merged_into"), time="detected"),
-    Spec(kind=ShadowTime, name="shadow_times", keys=("detector",), time="seen"),
+    Spec(kind=ShadowTime, name="shadow_times", keys=("run",), time="seen"),
     Spec(kind=SloStatus, name="slos", keys=("entity", "state"), time="updated"),
     Spec(kind=Forecast, name="forecasts", keys=("entity", "series", "state", "model"), time="made"),
     Spec(

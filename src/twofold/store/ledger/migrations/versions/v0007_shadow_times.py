@@ -5,7 +5,7 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-NAME, KEY = "shadow_times", "detector"
+NAME, KEY = "shadow_times", "run"
 
 
 def upgrade() -> None:
