@@ -61,7 +61,9 @@ class Table:
 
     @property
     def _layout(self) -> bytes:
-        return repr(self._type).encode()
+        """Names, types and places of a row's fields; the same whichever NumPy says it."""
+        fields = (self._type.fields or {}).items()
+        return ";".join(f"{name} {each[0].base.str}{each[0].shape} {each[1]}" for name, each in fields).encode()
 
     @property
     def bytes_per_series(self) -> int:
