@@ -29,13 +29,13 @@ class Story:
         self.table.locate(np.array([7]))
         self.table.describe(0, kind=GAUGE, sides=UP | DOWN, floor=Floor(0.0, 0.1))
         self.period_s, self.now_s = period_s, 0.0
-        self.random = np.random.default_rng(0)
+        self.random, self.noise = np.random.default_rng(0), 1.0
 
     def go(self, value: Callable[[Floats], Floats], days: float) -> Sequence[npt.NDArray[np.void]]:
         """Learn so many days of a value of time in seconds after a Monday; what opens or closes."""
         since_s = np.arange(self.now_s, self.now_s + days * DAY_S, self.period_s)
         self.now_s = float(since_s[-1]) + self.period_s
-        noisy = value(since_s) + self.random.standard_normal(len(since_s))
+        noisy = value(since_s) + self.noise * self.random.standard_normal(len(since_s))
         at = np.zeros(len(since_s), np.int32)
         _, events = self.table.learn(at, ((MONDAY_S + since_s) * 1e9).astype(np.int64), noisy, ranked=False)
         return events
@@ -145,6 +145,31 @@ def test_a_page_shows_what_the_kernel_expects(value: Callable[[Floats], Floats],
 def _departure_of(rows: npt.NDArray[np.void], at_ns: int) -> float:
     """What the kernel adds for the first row's habit."""
     return float(habit_at(rows[0], at_ns))
+
+
+@pytest.mark.parametrize("size", [1e-15, 1.0, 1e9, 1e17])
+def test_what_stood_still_for_weeks_may_go_anywhere(size: float) -> None:
+    story = Story(period_s=600.0)
+    story.noise = 0.0
+    story.go(lambda since_s: np.zeros(len(since_s)), 10)
+    for factor in (0.0, size, -size):
+        story.go(lambda since_s, factor=factor: factor * workdays(since_s), 21)  # type: ignore[misc]  # as each is
+    rows = story.table.rows
+    for name in ("slow", "spread", "shift", "level", "habit", "swing", "swing_spread"):
+        assert np.isfinite(rows[name][0]).all(), name
+
+
+def test_a_week_of_one_sample_a_day_is_learnt_in_its_own_bins() -> None:
+    table = Table(PanelConfig())
+    table.locate(np.array([7]))
+    table.describe(0, kind=GAUGE, sides=UP | DOWN, floor=Floor(0.0, 0.1))
+    days = np.arange(400)
+    value = 100.0 + 40.0 * (days % 7 < 5) + np.random.default_rng(0).standard_normal(400)
+    table.learn(np.zeros(400, np.int32), (MONDAY_S + 43_200 + days * 86_400) * 1_000_000_000, value, ranked=False)
+    row = table.rows[0]
+    assert row["habit_kind"] == WEEK
+    noons = row["week"].reshape(7, 6)[:, 3] * row["habit"][SCALE]
+    assert noons[:5].min() - noons[5:].max() > 15.0
 
 
 def test_a_young_series_stands_on_its_level() -> None:

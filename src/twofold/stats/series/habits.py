@@ -27,6 +27,9 @@ WEEK_BINS: Final = 42  # of four hours
 BIN_S: Final = WEEK_S / WEEK_BINS
 MOST_STEPS: Final = 127  # what a bin holds
 STEPS: Final = 12.0  # in a usual distance from slow level and season
+LEAST_STEP: Final = 1e-20
+HOPELESS: Final = 1e60  # steps; no value that is taken comes near
+GAP: Final = 5.0  # periods of the series
 WEEK_RATE: Final = 0.15
 TRY_WEEK_S: Final = 7 * DAY_S
 WEEK_TRIAL_S: Final = 28 * DAY_S
@@ -197,23 +200,33 @@ def _give_up(s: Any, weekly: bool) -> None:  # pragma: no cover - compiled # noq
 def _learn_week(
     s: Any, residual: float, age_s: float, dt_s: float, time_ns: int
 ) -> None:  # pragma: no cover - compiled
-    """Into the mean of the present bin; when it is left, the bin takes over its share of that."""
+    """Into the mean of the present bin; when it is left, the bin takes over its share of that.
+
+    What was gathered before a gap is dropped: too little of its bin was seen.
+    """
     place = _week_place(time_ns)
-    j = int(place)
-    inside_s = (place - j) * BIN_S
-    if inside_s < dt_s:
-        rate = WEEK_RATE if s.habit_kind == WEEK else max(WEEK_RATE, 1.0 / (age_s / WEEK_S + 1.0))
-        before = (j + WEEK_BINS - 1) % WEEK_BINS
-        held = float(s.week[before])
-        steps = held + rate * (s.habit[BIN] / s.habit[SCALE] - held)
-        while abs(steps) > MOST_STEPS:
-            _widen(s)
-            steps *= 0.5
-        s.week[before] = math.floor(steps + 0.5)
-        s.habit[BIN] = residual
-        _level_week(s)
+    inside_s = (place - int(place)) * BIN_S
+    if inside_s >= dt_s:
+        s.habit[BIN] += dt_s / inside_s * (residual - s.habit[BIN])
         return
-    s.habit[BIN] += dt_s / inside_s * (residual - s.habit[BIN])
+    if dt_s < GAP * s.period_s:
+        _take_bin(s, int(_week_place(time_ns - int(dt_s / NS))), age_s)
+    s.habit[BIN] = residual
+
+
+@part
+def _take_bin(s: Any, j: int, age_s: float) -> None:  # pragma: no cover - compiled
+    """The bin that was left takes over its share of the mean; steps widen until it fits."""
+    rate = WEEK_RATE if s.habit_kind == WEEK else max(WEEK_RATE, 1.0 / (age_s / WEEK_S + 1.0))
+    held = float(s.week[j])
+    steps = held + rate * (float(s.habit[BIN]) / float(s.habit[SCALE]) - held)
+    if not abs(steps) < HOPELESS:
+        return
+    while abs(steps) > MOST_STEPS:
+        _widen(s)
+        steps *= 0.5
+    s.week[j] = math.floor(steps + 0.5)
+    _level_week(s)
 
 
 @part
@@ -292,11 +305,11 @@ def _search(s: Any, time_ns: int) -> None:  # pragma: no cover - compiled
         if s.habit[INTERVALS] >= ENOUGH:
             _try_cycle(s, since_s)
             return
-    if since_s > max(TRY_WEEK_S, s.habit[NO_WEEK]) and s.habit[INTERVALS] < ENOUGH / 2:
+    if since_s > max(TRY_WEEK_S, s.habit[NO_WEEK]) and s.habit[INTERVALS] < ENOUGH / 2 and s.spread > 0.0:
         begin(s)
         s.habit_kind = TRIAL_WEEK
         s.week_began = min(int(since_s / DAY_S), 65_000)
-        s.habit[SCALE] = s.spread / STEPS + 1e-30
+        s.habit[SCALE] = s.spread / STEPS + LEAST_STEP
 
 
 @part

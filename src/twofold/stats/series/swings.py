@@ -31,6 +31,7 @@ PROVEN: Final = 10.0  # is told, at a budget of `BUDGET` false findings a day
 BUDGET: Final = 0.05
 A_DECADE: Final = 6.0  # more for a tenth of it
 EXCURSION: Final = 3.0  # mean sizes: how far from its level a series comes again and again
+MOST_PROVEN: Final = 90  # whatever the budget
 TOLD: Final = 100
 SURE, CALMS = 3, 2  # after `TOLD`: how much proof there is, and how much of it a calm watch takes
 USUAL_NOW: Final = 124  # proof after as many watches
@@ -87,8 +88,8 @@ def _judge(s: Any, away: float, p: Any) -> int:  # pragma: no cover - compiled
             _learn(s, away)
         return 0
     before = s.swing_proof if s.swing_proof * side > 0 else 0
-    s.swing_proof = before + side * int(gain + 0.5)
-    if abs(s.swing_proof) < PROVEN - A_DECADE * math.log10(p.alerts_per_day / BUDGET):
+    s.swing_proof = side * min(abs(before) + int(gain + 0.5), MOST_PROVEN)
+    if abs(s.swing_proof) < min(PROVEN - A_DECADE * math.log10(p.alerts_per_day / BUDGET), MOST_PROVEN):
         return 0
     s.swing_proof = side * (TOLD + SURE)
     return SWINGS
