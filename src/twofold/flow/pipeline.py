@@ -50,6 +50,7 @@ class Pipeline:
         self.watermark_ns = 0
         self.first_ns = 0
         self.received_ns = 0
+        self.adopted_ns = 0  # `received_ns` of the backfill that it has taken over from
         self.failures: Counter[str] = Counter()
 
     def push(self, items: Sequence[object], *, event_ns: int, received_ns: int) -> list[object]:
@@ -105,6 +106,7 @@ class Pipeline:
             "watermark_ns": np.array([self.watermark_ns], np.int64),
             "first_ns": np.array([self.first_ns], np.int64),
             "received_ns": np.array([self.received_ns], np.int64),
+            "adopted_ns": np.array([self.adopted_ns], np.int64),
         }
         return states
 
@@ -115,7 +117,7 @@ class Pipeline:
                 stage.seed(states)
             if stage.name in states:
                 stage.restore(states[stage.name])
-        for name in ("watermark_ns", "first_ns", "received_ns"):
+        for name in ("watermark_ns", "first_ns", "received_ns", "adopted_ns"):
             if name in states.get("pipeline", {}):
                 setattr(self, name, int(np.asarray(states["pipeline"][name])[0]))
 

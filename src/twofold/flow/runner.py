@@ -38,6 +38,8 @@ AT_REST_NS: Final = 5 * SECOND_NS
 """A backfill without a frame for so long has ended, as far as the live lane waits for it."""
 REACHES_NS: Final = 15 * MINUTE_NS
 """A backfill that ends at most this long before live telemetry began leads up to it."""
+YOUNG_NS: Final = 360 * MINUTE_NS
+"""A live lane that is older is not replaced as a whole: incidents, objectives and forecasts of it stand."""
 NEARLY_ALL: Final = 0.9
 """Share of what the live lane knows that history must know to take its place."""
 Decode = Callable[[Frame], tuple[Sequence[object], int]]
@@ -133,7 +135,6 @@ class Runner(Background):
         self._pipelines: dict[Key, Pipeline] = {}
         self._position = journal.committed(CONSUMER, partition)
         self._stale = False
-        self._adopted: dict[Key, int] = {}
         self.progress = Progress()
         self.failure: BaseException | None = None
 
@@ -314,12 +315,12 @@ class Runner(Background):
         past = self._pipelines.get((key[0], Lane.BACKFILL))
         if past is None or not past.first_ns or frame.time_ns - past.received_ns < AT_REST_NS:
             return live
-        if self._adopted.get(key) == past.received_ns:
+        if live.adopted_ns == past.received_ns:
             return live
         if past.watermark_ns < (live.first_ns or frame.time_ns) - REACHES_NS:
             return live
-        self._adopted[key] = past.received_ns
-        younger = not live.first_ns or past.first_ns < live.first_ns
+        live.adopted_ns = past.received_ns
+        younger = not live.first_ns or (past.first_ns < live.first_ns and live.watermark_ns - live.first_ns < YOUNG_NS)
         if not younger or live.covered_by(past) < NEARLY_ALL:
             live.adopt(past)
             return live
@@ -327,6 +328,7 @@ class Runner(Background):
         adopting.watermark_ns = live.watermark_ns
         adopting.take_over(past)
         adopting.adopt(live)
+        adopting.adopted_ns = past.received_ns
         self._pipelines[key] = adopting
         return adopting
 

@@ -10,6 +10,7 @@ been told whichever version was live. Silences and routing join when they exist.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +52,8 @@ from twofold.store.catalog import Catalog
 from twofold.store.history import History
 from twofold.store.ledger import Ledger
 from twofold.store.promql import Engine, HistorySource, Limits
+
+log = logging.getLogger(__name__)
 
 NAME: Final = "backtest"
 """Name under which the workflow is registered. Its id is the backtest's id."""
@@ -106,6 +109,9 @@ class Backtests:
             done = self.judge(asked, lambda share: self._ledger.put(_running(asked, share)))
         except TwofoldError as error:
             done = replace(asked, state=BacktestState.FAILED, error=error.message)
+        except Exception as error:  # the boundary of the task: a fault of ours ends it, too, and says so
+            log.exception("backtest %s failed", key)
+            done = replace(asked, state=BacktestState.FAILED, error=f"a fault of Twofold's own: {error!r}")
         self._ledger.put(done)
         return done.state.value
 

@@ -250,6 +250,8 @@ def _first(state: State, most: int) -> State:
     """A panel's state cut to the series that it met first."""
     known, silences = (json.loads(bytes(state[name])) for name in ("panel", "absence"))
     known["told"] = [one for one in known["told"] if one[0] < most]
+    known["lasting"] = [one for one in known["lasting"] if one["row"] < most]
+    known["unheard"] = [one for one in known["unheard"] if one[0] < most]
     silences["open"] = [one for one in silences["open"] if one["row"] < most]
     cut = {name: np.asarray(state[name])[:most] for name in _ROWS}
     return {**state, **cut, "panel": json.dumps(known).encode(), "absence": json.dumps(silences).encode()}

@@ -27,9 +27,13 @@ class World:
     def __init__(self, home: Path) -> None:
         self.catalog, self.journal = MemoryCatalog(), MemoryJournal()
         self.told: list[tuple[Lane, str]] = []
-        self.runner = Runner(
-            self.journal, 0, decode=decode, build=self._build, sink=self, blobs=FileBlobs(home / "blobs")
-        )
+        self.blobs = FileBlobs(home / "blobs")
+        self.restart()
+
+    def restart(self) -> None:
+        """Go on from the checkpoint."""
+        self.runner = Runner(self.journal, 0, decode=decode, build=self._build, sink=self, blobs=self.blobs)
+        self.runner.restore()
 
     def _build(self, tenant: str, lane: Lane) -> Pipeline:
         return Pipeline([Panel(self.catalog, tenant=tenant)], lane=lane, lateness_ns=SECOND)
@@ -81,3 +85,13 @@ def test_history_that_comes_in_two_parts_is_taken_twice(world: World) -> None:
     world.send(OTHER, 60, 1, lane=Lane.LIVE)
     world.send(OTHER, 70, 4, lane=Lane.LIVE, level=5000.0)
     assert (Lane.LIVE, OTHER) in world.told
+
+
+def test_a_restart_takes_nothing_of_history_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.send(SHOP, -3600, 360, lane=Lane.BACKFILL, at_s=0)
+    world.send(SHOP, 10, 3, lane=Lane.LIVE)
+    world.restart()
+    taken: list[object] = []
+    monkeypatch.setattr(Panel, "adopt", lambda _panel, older: taken.append(older))
+    world.send(SHOP, 60, 3, lane=Lane.LIVE)
+    assert not taken

@@ -105,3 +105,27 @@ def test_an_entity_of_old_history_is_missed_only_after_it_was_heard() -> None:
     assert go(("shop", "cart", "mail"), HISTORY + 3, 60) == []
     assert go(("shop", "cart", "mail", "imported"), HISTORY + 63, 30) == []
     assert go(("shop", "cart", "mail"), HISTORY + 93, 60) == ["service:imported"]
+
+
+def test_an_entity_that_was_given_up_stays_so_whatever_history_says_of_it() -> None:
+    fleet = Fleet()
+    live, past = fleet.panel(), fleet.panel()
+    for service in ("gone", "shop", "cart", "mail"):
+        fleet.send(past, service, 0, HISTORY)
+        fleet.send(live, service, 0, HISTORY)
+    for row in np.flatnonzero(live._table.sids == fleet.sid("gone")):
+        live._table.rows["count"][row] = 0  # as `absence` gives up
+    live.adopt(past.snapshot())
+    assert live.band(fleet.sid("gone")) is None
+
+
+def test_what_is_told_of_a_series_ends_there() -> None:
+    fleet = Fleet()
+    live, past = fleet.panel(), fleet.panel()
+    fleet.send(past, "shop", 0, 9000)
+    fleet.send(live, "shop", 9000, 400)
+    fleet.send(live, "shop", 9400, 6, level=5000.0)
+    assert live.covered_by(past.snapshot()) == 0.0
+    live.adopt(past.snapshot())
+    ended = [each for each in fleet.send(live, "shop", 9406, 30) if each.state is FindingState.CLOSED]
+    assert len(ended) == 1

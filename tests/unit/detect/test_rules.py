@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -268,3 +269,43 @@ def test_a_book_of_many_rules_is_ordered_quickly() -> None:
     last = Rule(name="Last", expr="r899 > 0", looks=looks("r899 > 0", Limits()))
     found = replay(Book(rules=[*rules, last]), Engine(), Memory(), 0, 0)
     assert len(found) == 900
+
+
+def test_a_template_that_cannot_take_this_value_stands_as_written_and_costs_nothing_else(ups: Memory) -> None:
+    stamp = "{{ $value | humanizeTimestamp }}"
+    asked = f'expr: vector(1700000000000000), annotations: {{at: "{stamp}"}}'
+    odd, fine = run(ups, f"{{alert: Odd, {asked}}}", "{alert: High, expr: level > 30}")
+    assert odd.firings[0].annotations == {"at": stamp}
+    assert fine.firings
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{" + " " * 9_000,
+        "{{ " + "(" * 400 + "1" + ")" * 400 + " }}",
+        '{{ printf "%50000000s" "x" }}',
+        "{{ $value }}" * 2000,
+    ],
+    ids=["open", "nested", "wide", "long"],
+)
+def test_a_hostile_template_is_quickly_done_and_small(template: str) -> None:
+    begin = time.monotonic()
+    assert len(fill(template, Given({}, 1.0))) <= len(template)
+    assert time.monotonic() - begin < 1.0
+
+
+def test_more_evaluations_than_a_year_of_minutes_refuse_a_rule_and_no_other(ups: Memory) -> None:
+    text = (
+        "groups:\n- {name: a, interval: 1ms, rules: [{alert: Often, expr: up == 0}]}\n"
+        "- {name: b, interval: 1m, rules: [{alert: Down, expr: up == 0}]}"
+    )
+    often, down = replay(read_rules(text), Engine(), ups, 0, END)
+    assert "evaluations" in often.refused
+    assert down.firings
+
+
+def test_a_label_that_is_no_text_refuses_its_rule(ups: Memory) -> None:
+    nested, fine = run(ups, "{alert: A, expr: up == 0, labels: {x: [a, b]}}", "{alert: Down, expr: up == 0}")
+    assert nested.refused == "'x' in labels must be a text"
+    assert fine.firings

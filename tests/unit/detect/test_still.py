@@ -77,6 +77,14 @@ def test_it_is_told_again_while_it_lasts_over_a_restart_and_ends_with_its_data()
     assert ended.state is FindingState.CLOSED
 
 
+def test_a_sensor_that_hangs_is_told_also_where_counting_began_anew() -> None:
+    """A habit that begins lets a series count its samples anew; how long it is known stays."""
+    panel = panel_of()
+    feed(panel, weather())
+    panel._table.rows["count"][0] = 400
+    assert feed(panel, np.full(60, 20.5), since=TWO_DAYS)
+
+
 REQUESTS = Series(sid=8, metric="requests.count", entity="service:shop", kind=SeriesKind.GAUGE)
 
 

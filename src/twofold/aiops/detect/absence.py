@@ -91,7 +91,10 @@ class Absence:
         partly = np.zeros(len(known), np.bool_)
         partly[entity[lost]] = True
         partly &= alive
+        before = set(self._open)
         yield from self._end(rows, entity, silent | partly, watermark_ns)
+        ended = list(before - self._open.keys())
+        silent[ended], partly[ended] = False, False  # who is given up is not missed again in the same breath
         if silent.sum() <= MOST * known.sum():
             yield from self._begin(rows, entity, np.flatnonzero(silent), regular, whole=True)
         yield from self._begin(rows, entity, np.flatnonzero(partly), lost, whole=False)

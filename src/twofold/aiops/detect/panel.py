@@ -341,14 +341,16 @@ class Panel:
                 self._describe(row, self._series(row))
 
     def covered_by(self, older: State) -> float:
-        """See `flow.stage.Adopts`."""
+        """See `flow.stage.Adopts`. What is told here must end here: 0 while anything is."""
+        if self._told or self._lasting.told:
+            return 0.0
         known = np.isin(self._table.sids, np.asarray(older["sids"], np.int64))
         return float(known.mean()) if len(known) else 1.0
 
     def adopt(self, older: State) -> None:
         """See `flow.stage.Adopts`. An entity that only the older state knows is missed once it has been heard here."""
         before = len(self._table)
-        taken = self._table.adopt(older)
+        taken = self._table.adopt(older, {*self._told, *(row for row, _ in self._lasting.told)})
         for row in range(before, len(self._table)):
             self._meet(row)
             if self._entity[row] != NOT_WATCHED:

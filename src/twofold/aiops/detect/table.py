@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -136,16 +136,21 @@ class Table:
         ):
             self.rows[name][row] = 0
 
-    def adopt(self, state: State) -> Int64s:
-        """Take rows from a state of another table where they know more samples; gives their rows here.
+    def adopt(self, state: State, busy: Collection[int] = ()) -> Int64s:
+        """Take rows from a state of another table, where they are new here or span more time; gives their rows here.
 
-        Rows with an open finding, and those of a state with another layout, are left as they are.
+        Rows of which something is told (`busy`), those given up here, and those of a state with another layout are left
+        as they are.
         """
         if bytes(state["layout"]) != self._layout:
             return np.empty(0, np.int64)
         theirs = np.ascontiguousarray(state["rows"], np.uint8).reshape(-1).view(self._type)
+        before = len(self)
         at = self.locate(np.asarray(state["sids"], np.int64))
-        more = (theirs["count"] > self.rows["count"][at]) & (self.rows["opened"][at] == 0)
+        ours = self.rows[at]
+        spans = [rows["last_ns"] - rows["first_ns"] for rows in (theirs, ours)]
+        more = (at >= before) | ((spans[0] > spans[1]) & (ours["count"] > 0) & (ours["opened"] == 0))
+        more &= ~np.isin(at, list(busy))
         taken: Int64s = at[more].astype(np.int64)
         self.rows[taken] = theirs[more]
         self.rows["donor"][taken] = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twofold.stats.jit import part
-from twofold.stats.series.layout import DOWN, GAUGE, MOVES_AGAIN, STUCK
+from twofold.stats.series.layout import DOWN, GAUGE, MOVES_AGAIN, NS, STUCK
 from twofold.stats.series.peaks import CALIBRATED
 
 LEAST: Final = 20  # samples
@@ -36,7 +36,9 @@ def watch(s: Any, step: float, x: float) -> int:  # pragma: no cover - compiled
         s.stuck = 0
         return MOVES_AGAIN if was else 0
     s.still = min(s.still + 1, MOST)
-    if s.stuck or s.still < max(LEAST, TIMES * s.still_most) or s.count < (LIVELY + 1) * s.still:
+    if s.stuck or s.still < max(LEAST, TIMES * s.still_most):
+        return 0
+    if (s.last_ns - s.first_ns) * NS < (LIVELY + 1) * s.still * s.period_s:
         return 0
     told = s.sides & DOWN if x == 0.0 else s.kind == GAUGE
     if not told or s.blocks < CALIBRATED or s.opened > 0.0:

@@ -188,7 +188,9 @@ def _texts(rule: Mapping[str, Any], name: str) -> dict[str, str]:
         raise InputError(f"{name} must be a mapping", reason="rules")
     if wrong := [str(key) for key in found if not _LABEL.fullmatch(str(key))]:
         raise InputError(f"{wrong[0]!r} in {name} is no name of a label", reason="rules")
-    return {str(key): str(value) for key, value in found.items()}
+    if nested := [str(key) for key, value in found.items() if not isinstance(value, str | int | float | None)]:
+        raise InputError(f"{nested[0]!r} in {name} must be a text", reason="rules")
+    return {str(key): "" if value is None else str(value) for key, value in found.items()}
 
 
 def _seconds(text: object, name: str) -> float:

@@ -5,6 +5,7 @@ All groups share their moments, multiples of their intervals; Prometheus gives e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ from twofold.store.promql.values import NAME, Ints, Labels, Vector
 _HOPELESS: Final = 100
 """A rule whose first evaluations all fail, as many as these, is not evaluated further."""
 _LEAST_BLOCK: Final = 16
+_MOST_MOMENTS: Final = 500_000
+"""Evaluations of one rule: a year of minutes. The whole of a file may take as long as `_LONGEST_S`."""
+_LONGEST_S: Final = 1800.0
 _UNUSED: Final = "no alert asks for it"
 
 
@@ -91,13 +95,14 @@ class _Run:
     source: Recorded
     end_ms: int
     done: dict[int, Replayed] = field(default_factory=dict)
+    until_s: float = field(default_factory=lambda: time.monotonic() + _LONGEST_S)
 
     def evaluate(self, together: Together, begins: dict[int, int]) -> None:
         """Rules that belong together; each is done after that."""
         able = []
         for place in together.rules:
             rule = self.rules[place]
-            refused = rule.refused or self._without(place, together)
+            refused = rule.refused or self._without(place, together) or self._too_much(place, begins)
             if refused or place not in begins:
                 unused = not refused
                 self.done[place] = Replayed(rule=rule, refused=refused, unused=unused, note=_UNUSED if unused else "")
@@ -118,6 +123,15 @@ class _Run:
                 return f"it needs {rule.name!r} (line {rule.line}), which cannot be replayed"
             if not rule.records and other in together.rules:
                 return f"it asks for the state of {rule.name!r}, which depends on it or comes after it"
+        return ""
+
+    def _too_much(self, place: int, begins: dict[int, int]) -> str:
+        """Why a rule would take too long."""
+        if time.monotonic() > self.until_s:
+            return f"the rules before it took longer than {_LONGEST_S / 60:.0f} min"
+        moments = (self.end_ms - begins.get(place, self.end_ms)) // self._step(place)
+        if moments > _MOST_MOMENTS:
+            return f"{moments} evaluations, at most {_MOST_MOMENTS}: take a longer interval or a shorter period"
         return ""
 
     def _moments(self, place: int, begin_ms: int) -> Ints:
@@ -166,6 +180,12 @@ class _Run:
         for at, place, number in sorted(moments):
             if place not in self.done:
                 self._once(place, gathered[place], number, at)
+            if time.monotonic() > self.until_s:
+                late = f"not evaluated within {_LONGEST_S / 60:.0f} min"
+                self.done |= {
+                    each: Replayed(rule=self.rules[each], refused=late) for each in gathered.keys() - self.done
+                }
+                break
         self.source.until_ms = None
 
     def _once(self, place: int, each: Gathered, number: int, at: int) -> None:

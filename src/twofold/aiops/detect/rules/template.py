@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -18,13 +19,14 @@ from twofold.aiops.detect.rules.words import FUNCTIONS, shown
 from twofold.errors import InputError, Unsupported
 
 Word = str | float | bool
-_ACTION: Final = re.compile(r"\{\{(-\s)?\s*(/\*.*?\*/|.*?)\s*(\s-)?\}\}", re.DOTALL)
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"""
     r"""|(?P<name>[$.]?\w+(?:\.\w+)*|\$|\.)|(?P<mark>[()|]))"""
 )
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "t": "\t"}
+_LONGEST: Final = 10_000
+_DEEPEST: Final = 20
 _HEADS: Final = frozenset({"$labels", ".Labels"})
 _EXTERNAL: Final = frozenset({"$externalLabels", ".ExternalLabels"})
 _VALUES: Final = frozenset({"$value", ".Value"})
@@ -54,7 +56,9 @@ def uses_value(template: str) -> bool:
     >>> uses_value("{{ $labels.job }} at {{ $value | humanize }}"), uses_value("{{ $labels.value }}")
     (True, False)
     """
-    return any(part.action and re.search(r"\$value\b|\.Value\b", part.text) for part in _parts(template))
+    with suppress(Unsupported):
+        return any(part.action and re.search(r"\$value\b|\.Value\b", part.text) for part in _parts(template))
+    return False
 
 
 @lru_cache(2048)
@@ -72,12 +76,17 @@ def problem(template: str) -> str:
 
 
 def fill(template: str, given: Given) -> str:
-    """The text; a template that cannot be filled in stands as it was written.
+    """The text; a template that cannot be filled in, or not with this value, stands as it was written.
 
     >>> fill("{{ $labels.job }}: {{ $value | humanizePercentage }}", Given({"job": "cart"}, 0.125))
     'cart: 12.5%'
     """
-    return template if "{{" not in template or problem(template) else _fill(template, given)
+    if "{{" not in template or problem(template):
+        return template
+    try:
+        return _fill(template, given)
+    except Unsupported:
+        return template
 
 
 def _fill(template: str, given: Given) -> str:
@@ -114,16 +123,24 @@ def _branch(taken: list[list[bool]], word: str, rest: str, given: Given) -> None
 
 @lru_cache(2048)
 def _parts(template: str) -> Sequence[_Part]:
-    """Text and actions in turn; `-` at an action's mark takes the white space beside it, a comment is nothing."""
+    """Text and actions in turn; `-` at an action's mark takes the white space beside it, a comment is nothing.
+
+    Raises:
+        Unsupported: It is longer than `_LONGEST`.
+    """
+    if len(template) > _LONGEST:
+        raise Unsupported(f"{len(template)} characters, at most {_LONGEST} are filled in")
     parts: list[_Part] = []
     at, trim = 0, False
-    for found in _ACTION.finditer(template):
-        text = template[at : found.start()]
+    while (begin := template.find("{{", at)) >= 0 and (end := template.find("}}", begin + 2)) >= 0:
+        text, action = template[at:begin], template[begin + 2 : end]
+        before, after = action[:1] == "-" and action[1:2].isspace(), action[-1:] == "-" and action[-2:-1].isspace()
+        action = action[1 if before else 0 : -1 if after else None].strip()
         text = text.lstrip() if trim else text
-        parts.append(_Part(text.rstrip() if found[1] else text, action=False))
-        if not found[2].startswith("/*"):
-            parts.append(_Part(found[2], action=True))
-        at, trim = found.end(), bool(found[3])
+        parts.append(_Part(text.rstrip() if before else text, action=False))
+        if not action.startswith("/*"):
+            parts.append(_Part(action, action=True))
+        at, trim = end + 2, after
     rest = template[at:]
     parts.append(_Part(rest.lstrip() if trim else rest, action=False))
     return parts
@@ -139,6 +156,8 @@ def _tokens(text: str) -> list[str]:
             raise Unsupported(f"`{text[at:].split()[0]}` is not filled in here")
         tokens.append(found[found.lastgroup or "mark"])
         at = found.end()
+    if tokens.count("(") > _DEEPEST:
+        raise Unsupported(f"more than {_DEEPEST} parentheses")
     return tokens
 
 
@@ -178,7 +197,7 @@ def _command(tokens: Sequence[str], given: Given, last: list[Word]) -> Word:
         return values[0]
     try:
         return of(*_values(tokens[1:], given), *last)
-    except (TypeError, ValueError, ArithmeticError, InputError) as error:
+    except (TypeError, ValueError, ArithmeticError, OSError, InputError) as error:
         raise Unsupported(f"`{tokens[0]}` does not take what it is given") from error
 
 
