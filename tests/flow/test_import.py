@@ -69,6 +69,7 @@ def test_everything_that_a_prometheus_holds_comes_in_once(tmp_path: Path, twofol
         running(tmp_path, PROMETHEUS, "--config.file=prometheus.yml", store, address),
         receiving(tmp_path) as server,
     ):
+        server.eventually(lambda: answers(f"{url}/-/ready"))
         server.eventually(lambda: len(values(url, 'up{job="prometheus"}[1m]', time.time())) >= 4)
         until = time.time() - 0.5
         text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
