@@ -146,7 +146,7 @@ class Aligned:
         self._clocks: dict[int, int] = {}
         self._reached_ns = 0
         self.name = inner.name  # type: ignore[misc]  # of the instance: it stands for another stage
-        self.accepts = (Handed, *inner.accepts)  # type: ignore[misc]
+        self.accepts = (Handed, *inner.accepts)  # type: ignore[misc]  # likewise
 
     def process(self, items: Sequence[object]) -> Sequence[object]:
         """All but clocks is the inner stage's, which goes on when the slowest of the others has."""
